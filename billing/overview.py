@@ -1,0 +1,239 @@
+"""The use cases behind the usage screens: reads of the ledger turned into what a region shows.
+
+Each takes a reader, a scope and a question and makes as few reads as it can. Figures that stand
+side by side come from one read, so that a total always equals the sum of its table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from billing.access import AccountScope
+from billing.metrics import METRIC_BY_ID, Metric, Service, metrics_on_plans
+from billing.periods import Period, add_months, look_back_period
+from billing.queries import Filters, UsageQuery
+from billing.runway import Runway, look_back, runway
+from billing.usage import Balance, Dimension, Reading, UsageCell, UsageReader
+
+TREND_MONTHS = 13
+TOP_COUNT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class WalletNow:
+    """The wallet beside what was used today and in the running billing period. Micros."""
+
+    balance: Balance
+    today_micros: int
+    period_micros: int
+    billing_period: Period
+    runway: Runway
+    complete_to: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MetricUsage:
+    """One metric in the shown period and its cost in the one it is compared with.
+
+    ``daily_micros``: one figure per day of the period, gaps zero, oldest first.
+    """
+
+    metric: Metric
+    count: int
+    base_units: int
+    cost_micros: int
+    before_micros: int
+    daily_micros: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodUsage:
+    """All usage of a period: one item per metric of the plan, and cost per day and service.
+
+    ``daily``: (day, service, micros), only where there is any, oldest first.
+    """
+
+    metrics: tuple[MetricUsage, ...]
+    daily: tuple[tuple[date, str, int], ...]
+    cost_micros: int
+    before_micros: int
+    complete_to: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Consumption:
+    """What one campaign or consumer cost; ``item_id`` none: usage that names none."""
+
+    item_id: str | None
+    name: str
+    count: int
+    cost_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class MonthCost:
+    """What a calendar month cost. ``is_running``: it isn't over, so it compares with nothing."""
+
+    month: Period
+    cost_micros: int
+    is_running: bool
+
+
+def wallet_now(reader: UsageReader, scope: AccountScope, now: datetime) -> WalletNow:
+    """The balance, today's and this billing period's usage, and how long the balance lasts."""
+    today = scope.account.today(now)
+    billing_period = scope.account.billing.period_of(today)
+    start, end = look_back(today)
+    reading = reader.usage(
+        scope, billing_period.span(Period(start, end)), (Dimension.DAY,), Filters()
+    )
+    by_day = {cell.keys[0]: cell.cost_micros for cell in reading.cells}
+    balance = reader.balance(scope)
+    return WalletNow(
+        balance=balance,
+        today_micros=by_day.get(today, 0),
+        period_micros=sum(by_day.get(day, 0) for day in billing_period.days()),
+        billing_period=billing_period,
+        runway=runway(balance.posted_micros, _days_only(by_day), today),
+        complete_to=reading.complete_to,
+    )
+
+
+def period_usage(reader: UsageReader, scope: AccountScope, query: UsageQuery) -> PeriodUsage:
+    """The shown period by metric and day, beside the period it is compared with. One read."""
+    reading = reader.usage(
+        scope,
+        query.period.span(query.compared_with),
+        (Dimension.DAY, Dimension.METRIC),
+        query.filters,
+    )
+    used = reader.used_metrics(scope)
+    shown = metrics_on_plans(scope.account.plans_in(query.period), used)
+    return _period_usage(reading, query, _matching(shown, query.filters))
+
+
+def session_usage(reader: UsageReader, scope: AccountScope, today: date) -> PeriodUsage:
+    """What a Free account's sandbox recorded since this sign-in (seed: current session)."""
+    period = Period(today, today + timedelta(days=1))
+    reading = reader.usage(scope, period, (Dimension.DAY, Dimension.METRIC), Filters())
+    recorded = {cell.keys[1] for cell in reading.cells}
+    shown = tuple(metric for metric in METRIC_BY_ID.values() if metric.id in recorded)
+    days = [cell.keys[0] for cell in reading.cells if isinstance(cell.keys[0], date)]
+    whole = Period(min([*days, today]), max([*days, today]) + timedelta(days=1))
+    return _period_usage(reading, UsageQuery(whole, whole), shown)
+
+
+def top_consumers(
+    reader: UsageReader, scope: AccountScope, query: UsageQuery, dimension: Dimension
+) -> tuple[tuple[Consumption, ...], int, datetime]:
+    """The dearest campaigns or consumers, the total of all, and what it is complete to."""
+    reading = reader.usage(scope, query.period, (dimension,), query.filters)
+    names = reader.names(scope, dimension)
+    cells = sorted(reading.cells, key=lambda cell: (-cell.cost_micros, str(cell.keys[0] or "~")))
+    named = [cell for cell in cells if cell.keys[0] is not None]
+    top = tuple(
+        Consumption(
+            str(cell.keys[0]), names.get(str(cell.keys[0]), str(cell.keys[0])), cell.count,
+            cell.cost_micros,
+        )
+        for cell in named[:TOP_COUNT]
+    )  # fmt: skip
+    return top, sum(cell.cost_micros for cell in cells), reading.complete_to
+
+
+def months(
+    reader: UsageReader, scope: AccountScope, filters: Filters, today: date
+) -> tuple[tuple[MonthCost, ...], datetime]:
+    """Thirteen calendar months up to this one, oldest first; months before any usage left out."""
+    whole = look_back_period(today, TREND_MONTHS)
+    reading = reader.usage(scope, whole, (Dimension.DAY,), filters)
+    costs: dict[tuple[int, int], int] = {}
+    for cell in reading.cells:
+        day = cell.keys[0]
+        if isinstance(day, date):
+            key = (day.year, day.month)
+            costs[key] = costs.get(key, 0) + cell.cost_micros
+    found = [
+        MonthCost(
+            Period(date(*key, 1), date(*add_months(*key, 1), 1)),
+            costs.get(key, 0),
+            key == (today.year, today.month),
+        )
+        for key in (
+            add_months(whole.start.year, whole.start.month, n) for n in range(TREND_MONTHS)
+        )
+    ]
+    while len(found) > 1 and found[0].cost_micros == 0:
+        del found[0]
+    return tuple(found), reading.complete_to
+
+
+def metric_days(
+    reader: UsageReader, scope: AccountScope, query: UsageQuery
+) -> tuple[tuple[UsageCell, ...], datetime]:
+    """One metric day by day over the period (``keys``: the day), oldest first."""
+    reading = reader.usage(scope, query.period, (Dimension.DAY,), query.filters)
+    return reading.cells, reading.complete_to
+
+
+def _matching(metrics: Iterable[Metric], filters: Filters) -> tuple[Metric, ...]:
+    return tuple(
+        metric
+        for metric in metrics
+        if (not filters.services or metric.service in filters.services)
+        and (not filters.metrics or metric.id in filters.metrics)
+    )
+
+
+def _period_usage(
+    reading: Reading, query: UsageQuery, shown: tuple[Metric, ...]
+) -> PeriodUsage:
+    by_metric: dict[str, list[UsageCell]] = {metric.id: [] for metric in shown}
+    for cell in reading.cells:  # usage of a metric outside the plan still counts in the money
+        by_metric.setdefault(str(cell.keys[1]), []).append(cell)
+    rows = [
+        _metric_usage(METRIC_BY_ID[metric_id], cells, query)
+        for metric_id, cells in by_metric.items()
+        if metric_id in METRIC_BY_ID
+    ]
+    listed = {metric.id for metric in shown}
+    kept = tuple(row for row in rows if row.metric.id in listed or row.count)
+    daily: dict[tuple[date, Service], int] = {}
+    for cell in reading.cells:
+        day, metric = cell.keys[0], METRIC_BY_ID.get(str(cell.keys[1]))
+        if isinstance(day, date) and metric and day in query.period:
+            key = (day, metric.service)
+            daily[key] = daily.get(key, 0) + cell.cost_micros
+    return PeriodUsage(
+        metrics=kept,
+        daily=tuple((day, service.value, micros) for (day, service), micros in daily.items()),
+        cost_micros=sum(row.cost_micros for row in kept),
+        before_micros=sum(row.before_micros for row in rows),
+        complete_to=reading.complete_to,
+    )
+
+
+def _metric_usage(metric: Metric, cells: list[UsageCell], query: UsageQuery) -> MetricUsage:
+    inside = [cell for cell in cells if _day(cell) in query.period]
+    before = [cell for cell in cells if _day(cell) in query.compared_with]
+    by_day = {_day(cell): cell.cost_micros for cell in inside}
+    return MetricUsage(
+        metric=metric,
+        count=sum(cell.count for cell in inside),
+        base_units=sum(cell.base_units for cell in inside),
+        cost_micros=sum(cell.cost_micros for cell in inside),
+        before_micros=sum(cell.cost_micros for cell in before),
+        daily_micros=tuple(by_day.get(day, 0) for day in query.period.days()),
+    )
+
+
+def _day(cell: UsageCell) -> date:
+    day = cell.keys[0]
+    assert isinstance(day, date), "the first key of a daily reading is its day"
+    return day
+
+
+def _days_only(by_day: Mapping[object, int]) -> dict[date, int]:
+    return {day: micros for day, micros in by_day.items() if isinstance(day, date)}
