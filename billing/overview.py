@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 
 from billing.access import AccountScope
 from billing.metrics import METRIC_BY_ID, Metric, Service, metrics_on_plans
-from billing.periods import Period, add_months, look_back_period
+from billing.periods import Period, look_back_period, month_of
 from billing.queries import Filters, UsageQuery
 from billing.runway import Runway, look_back, runway
 from billing.usage import Balance, Dimension, Reading, UsageCell, UsageReader
@@ -37,7 +37,7 @@ class WalletNow:
 class MetricUsage:
     """One metric in the shown period and its cost in the one it is compared with.
 
-    ``daily_micros``: one figure per day of the period, gaps zero, oldest first.
+    ``daily_micros``: one figure per day of the period that has begun, gaps zero, oldest first.
     """
 
     metric: Metric
@@ -64,9 +64,9 @@ class PeriodUsage:
 
 @dataclass(frozen=True, slots=True)
 class Consumption:
-    """What one campaign or consumer cost; ``item_id`` none: usage that names none."""
+    """What one campaign or consumer cost."""
 
-    item_id: str | None
+    item_id: str
     name: str
     count: int
     cost_micros: int
@@ -101,7 +101,9 @@ def wallet_now(reader: UsageReader, scope: AccountScope, now: datetime) -> Walle
     )
 
 
-def period_usage(reader: UsageReader, scope: AccountScope, query: UsageQuery) -> PeriodUsage:
+def period_usage(
+    reader: UsageReader, scope: AccountScope, query: UsageQuery, today: date
+) -> PeriodUsage:
     """The shown period by metric and day, beside the period it is compared with. One read."""
     reading = reader.usage(
         scope,
@@ -111,7 +113,7 @@ def period_usage(reader: UsageReader, scope: AccountScope, query: UsageQuery) ->
     )
     used = reader.used_metrics(scope)
     shown = metrics_on_plans(scope.account.plans_in(query.period), used)
-    return _period_usage(reading, query, _matching(shown, query.filters))
+    return _period_usage(reading, query, _matching(shown, query.filters), today)
 
 
 def session_usage(reader: UsageReader, scope: AccountScope, today: date) -> PeriodUsage:
@@ -122,7 +124,7 @@ def session_usage(reader: UsageReader, scope: AccountScope, today: date) -> Peri
     shown = tuple(metric for metric in METRIC_BY_ID.values() if metric.id in recorded)
     days = [cell.keys[0] for cell in reading.cells if isinstance(cell.keys[0], date)]
     whole = Period(min([*days, today]), max([*days, today]) + timedelta(days=1))
-    return _period_usage(reading, UsageQuery(whole, whole), shown)
+    return _period_usage(reading, UsageQuery(whole, whole), shown, today)
 
 
 def top_consumers(
@@ -149,32 +151,26 @@ def months(
     """Thirteen calendar months up to this one, oldest first; months before any usage left out."""
     whole = look_back_period(today, TREND_MONTHS)
     reading = reader.usage(scope, whole, (Dimension.DAY,), filters)
-    costs: dict[tuple[int, int], int] = {}
-    for cell in reading.cells:
-        day = cell.keys[0]
-        if isinstance(day, date):
-            key = (day.year, day.month)
-            costs[key] = costs.get(key, 0) + cell.cost_micros
-    found = [
-        MonthCost(
-            Period(date(*key, 1), date(*add_months(*key, 1), 1)),
-            costs.get(key, 0),
-            key == (today.year, today.month),
-        )
-        for key in (
-            add_months(whole.start.year, whole.start.month, n) for n in range(TREND_MONTHS)
-        )
-    ]
-    while len(found) > 1 and found[0].cost_micros == 0:
-        del found[0]
-    return tuple(found), reading.complete_to
+    by_day = {cell.keys[0]: cell.cost_micros for cell in reading.cells}
+
+    def cost(period: Period) -> int:
+        return sum(by_day.get(day, 0) for day in period.days())
+
+    whole_months = [month_of(whole.start)]
+    while whole_months[-1].end < whole.end:
+        whole_months.append(month_of(whole_months[-1].end))
+    while len(whole_months) > 1 and cost(whole_months[0]) == 0:
+        del whole_months[0]
+    found = tuple(MonthCost(month, cost(month), today in month) for month in whole_months)
+    return found, reading.complete_to
 
 
 def metric_days(
     reader: UsageReader, scope: AccountScope, query: UsageQuery
 ) -> tuple[tuple[UsageCell, ...], datetime]:
-    """One metric day by day over the period (``keys``: the day), oldest first."""
-    reading = reader.usage(scope, query.period, (Dimension.DAY,), query.filters)
+    """One metric by day over the period and the one it is compared with, oldest first."""
+    span = query.period.span(query.compared_with)
+    reading = reader.usage(scope, span, (Dimension.DAY,), query.filters)
     return reading.cells, reading.complete_to
 
 
@@ -187,14 +183,21 @@ def _matching(metrics: Iterable[Metric], filters: Filters) -> tuple[Metric, ...]
     )
 
 
+def begun_days(period: Period, today: date) -> tuple[date, ...]:
+    """The days of a period up to today, or all of them when it is over or ahead."""
+    begun = period.clip(None, today + timedelta(days=1))
+    return tuple((begun or period).days())
+
+
 def _period_usage(
-    reading: Reading, query: UsageQuery, shown: tuple[Metric, ...]
+    reading: Reading, query: UsageQuery, shown: tuple[Metric, ...], today: date
 ) -> PeriodUsage:
+    days = begun_days(query.period, today)
     by_metric: dict[str, list[UsageCell]] = {metric.id: [] for metric in shown}
     for cell in reading.cells:  # usage of a metric outside the plan still counts in the money
         by_metric.setdefault(str(cell.keys[1]), []).append(cell)
     rows = [
-        _metric_usage(METRIC_BY_ID[metric_id], cells, query)
+        _metric_usage(METRIC_BY_ID[metric_id], cells, query, days)
         for metric_id, cells in by_metric.items()
         if metric_id in METRIC_BY_ID
     ]
@@ -215,7 +218,9 @@ def _period_usage(
     )
 
 
-def _metric_usage(metric: Metric, cells: list[UsageCell], query: UsageQuery) -> MetricUsage:
+def _metric_usage(
+    metric: Metric, cells: list[UsageCell], query: UsageQuery, days: tuple[date, ...]
+) -> MetricUsage:
     inside = [cell for cell in cells if _day(cell) in query.period]
     before = [cell for cell in cells if _day(cell) in query.compared_with]
     by_day = {_day(cell): cell.cost_micros for cell in inside}
@@ -225,7 +230,7 @@ def _metric_usage(metric: Metric, cells: list[UsageCell], query: UsageQuery) -> 
         base_units=sum(cell.base_units for cell in inside),
         cost_micros=sum(cell.cost_micros for cell in inside),
         before_micros=sum(cell.cost_micros for cell in before),
-        daily_micros=tuple(by_day.get(day, 0) for day in query.period.days()),
+        daily_micros=tuple(by_day.get(day, 0) for day in days),
     )
 
 

@@ -121,13 +121,8 @@ def start_of_day(day: date, zone_name: str) -> datetime:
     Where clocks jump over midnight the day begins at the jump; where midnight comes twice, at
     the first one.
     """
-    local = datetime.combine(day, time(), tzinfo=zone(zone_name))
-    at = local.astimezone(UTC)
-    if at.astimezone(zone(zone_name)).date() < day:  # midnight was skipped: fold=0 lies before it
-        at = local.replace(fold=1).astimezone(UTC)
-    while at.astimezone(zone(zone_name)).date() < day:
-        at += timedelta(minutes=15)
-    return at
+    # A skipped midnight is read on the clock before the jump (fold 0), which is the jump itself.
+    return datetime.combine(day, time(), tzinfo=zone(zone_name)).astimezone(UTC)
 
 
 def hours_in_day(day: date, zone_name: str) -> float:

@@ -134,9 +134,7 @@ class UsageQuery:
 
     def without_filters(self) -> UsageQuery:
         """The same question about everything."""
-        return replace(
-            self, filters=Filters(metrics=self.filters.metrics), cursor=None, line=None
-        )
+        return replace(self, filters=Filters(metrics=self.filters.metrics), cursor=None, line=None)
 
     def cut_by(self, granularity: Granularity) -> UsageQuery:
         """The same question with its timeline cut another way."""

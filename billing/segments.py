@@ -14,13 +14,16 @@ GSM_BASIC = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 GSM_EXTENSION = frozenset("\f^{}\\[~]|€")
+_GSM = GSM_BASIC | GSM_EXTENSION
 GSM_SINGLE, GSM_PART = 160, 153
 UCS2_SINGLE, UCS2_PART = 70, 67
 
 
 def count_segments(text: str) -> int:
     """Segments of a message text; an empty message takes one."""
-    if all(character in GSM_BASIC or character in GSM_EXTENSION for character in text):
+    if _GSM.issuperset(text):
+        if 2 * len(text) <= GSM_SINGLE:
+            return 1
         sizes = [2 if character in GSM_EXTENSION else 1 for character in text]
         return _parts(sizes, GSM_SINGLE, GSM_PART)
     return _parts(
