@@ -1,0 +1,68 @@
+"""Many rows at once: an INSERT compiled once, fed with tuples that need no conversion.
+
+SQLAlchemy's own executemany spends more time converting parameters than SQLite spends storing
+them; this keeps its tables and its connection and skips the conversion. Callers hand over values
+as the driver stores them: instants as microseconds, days through ``StoredDays``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import date
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, any_, func, select
+from sqlalchemy.dialects.postgresql import array
+
+_PLACEHOLDER = {"qmark": "?", "format": "%s", "pyformat": "%s"}
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Inserts tuples that follow the table's columns, without an automatic ``seq``."""
+    if rows:
+        connection.exec_driver_sql(_insert_sql(table, connection.dialect.paramstyle), list(rows))
+
+
+@cache
+def bulk_columns(table: Table) -> tuple[str, ...]:
+    """The columns a tuple has to follow: all but the one the database counts by itself."""
+    return tuple(column.name for column in table.columns if column.name != "seq")
+
+
+@cache
+def _insert_sql(table: Table, paramstyle: str) -> str:
+    names = bulk_columns(table)
+    marks = ", ".join([_PLACEHOLDER[paramstyle]] * len(names))
+    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
+
+
+class StoredDays:
+    """Days as a database's driver stores them: ISO text on SQLite, dates elsewhere."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._is_text = connection.dialect.name == "sqlite"
+        self._known: dict[date, Any] = {}
+
+    def __call__(self, day: date | None) -> Any:
+        """The stored form of a day; none stays none."""
+        if day is None or not self._is_text:
+            return day
+        stored = self._known.get(day)
+        if stored is None:
+            stored = self._known[day] = day.isoformat()
+        return stored
+
+
+def is_one_of(
+    connection: Connection, column: ColumnElement[str], values: Collection[str]
+) -> ColumnElement[bool]:
+    """``column IN (values)`` with one bind for all values, so that the statement stays the same.
+
+    A list of binds would be compiled anew for every length of the list.
+    """
+    if connection.dialect.name == "sqlite":
+        items = func.json_each(json.dumps(list(values))).table_valued("value")
+        return column.in_(select(items.c.value))
+    return column == any_(array(list(values)))

@@ -1,0 +1,114 @@
+"""The truth's database: how it is opened, read and written.
+
+SQLite runs in WAL mode with ``synchronous=FULL``; writers begin IMMEDIATE, readers on an engine
+of their own so that they never queue behind a writer.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import QueuePool
+
+from billing.errors import InputError
+
+SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA busy_timeout=30000",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA recursive_triggers=ON",  # else INSERT OR REPLACE would slip past the guards
+    "PRAGMA cache_size=-65536",
+    "PRAGMA temp_store=MEMORY",
+)
+READER_POOL_SIZE = 16
+
+
+class Database:
+    """One open truth: ``read()`` is a consistent snapshot, ``write()`` one transaction."""
+
+    def __init__(self, writer: Engine, reader: Engine) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._one_at_a_time = threading.Lock()
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self._writer.dialect.name
+
+    @property
+    def writer_engine(self) -> Engine:
+        """The engine that migrations run on."""
+        return self._writer
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one snapshot and can't write."""
+        with self._reader.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection inside one write transaction: committed at the end, undone on error.
+
+        Threads of one process queue here, because SQLite's own busy wait is not fair.
+        """
+        with self._one_at_a_time, self._writer.begin() as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        """Closes every pooled connection."""
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+def open_database(url: str) -> Database:
+    """Opens the truth at a SQLAlchemy URL; an SQLite file is made when missing.
+
+    Errors: ``InputError`` for an address this product can't use.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise InputError("USAGE_DATABASE_URL", url, "use a SQLAlchemy URL") from None
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        raise InputError(
+            "USAGE_DATABASE_URL", parsed.render_as_string(), "use sqlite:///PATH/TO/FILE"
+        )
+    Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    writer = create_engine(parsed, poolclass=QueuePool, pool_size=1, max_overflow=4)
+    reader = create_engine(parsed, poolclass=QueuePool, pool_size=READER_POOL_SIZE)
+    for engine, begin in ((writer, "BEGIN IMMEDIATE"), (reader, "BEGIN")):
+        _prepare_sqlite(engine, begin)
+    event.listen(reader, "connect", _only_read)
+    return Database(writer, reader)
+
+
+def sqlite_url(file: Path) -> str:
+    """The URL of an SQLite file."""
+    return f"sqlite:///{file}"
+
+
+def _prepare_sqlite(engine: Engine, begin: str) -> None:
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions by itself
+        for pragma in SQLITE_PRAGMAS:
+            connection.execute(pragma)
+
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", on_connect)
+    event.listen(engine, "begin", on_begin)
+
+
+def _only_read(connection: Any, _record: Any) -> None:
+    connection.execute("PRAGMA query_only=ON")

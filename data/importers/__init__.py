@@ -1,0 +1,1 @@
+"""Readers of other systems' logs: a file and its column map become usage events."""

@@ -1,0 +1,125 @@
+"""One opened installation: settings, clock, truth, analytics, writer.
+
+Commands and the server open it the same way; ``close`` undoes it in the right order.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from billing.clock import Clock
+from billing.errors import InputError
+from data.clocks import open_clock
+from data.database import Database, open_database
+from data.identity import Pseudonyms
+from data.lake import Lake
+from data.migrate import migrate
+from data.settings import MASK, Settings
+from data.usage_reader import LedgerReader
+from data.writer import Writer
+
+SECRET_FILE = "secret.key"
+SHORTEST_SECRET = 16
+
+
+@dataclass
+class Installation:
+    """Everything a command or the server works with."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    secret: str
+    _writer: Writer | None = field(default=None, init=False)
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The analytics store, opened when first asked for (it costs most of a second)."""
+        return Lake(self.settings.data_dir, self.database)
+
+    @cached_property
+    def reader(self) -> LedgerReader:
+        """Reads usage exactly: lake, then the truth's tail."""
+        return LedgerReader(self.database, self.lake, self.clock)
+
+    @cached_property
+    def pseudonyms(self) -> Pseudonyms:
+        """Keyed hashes under this installation's secret."""
+        return Pseudonyms(self.secret)
+
+    @property
+    def writer(self) -> Writer:
+        """The process's one writer thread."""
+        if self._writer is None:
+            self._writer = Writer(self.database)
+        return self._writer
+
+    def close(self) -> None:
+        """Drains the writer, then closes analytics and the truth."""
+        if self._writer:
+            self._writer.close()
+        if "lake" in self.__dict__:
+            self.lake.close()
+        self.database.dispose()
+
+
+def open_installation(settings: Settings, *, is_demo: bool = False) -> Installation:
+    """Opens the truth, migrated to the newest schema.
+
+    Errors: ``InputError`` for a clock file outside a demo, or an address that can't be used.
+    """
+    if settings.clock_file and not is_demo:
+        raise InputError(
+            "USAGE_CLOCK_FILE", settings.clock_file, "leave it out: only demos and tests may set it"
+        )
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = open_database(settings.truth_url)
+    migrate(database)
+    return Installation(settings, open_clock(settings.clock_file), database, _secret(settings))
+
+
+def refuse_own_secret(settings: Settings) -> None:
+    """Outside a demo a server needs a secret of its own; ``InputError`` says how to set one."""
+    if settings.secret_key is None:
+        file = settings.data_dir / SECRET_FILE
+        known = f'"$(cat {file})"' if file.exists() else "a long random text"
+        raise InputError("USAGE_SECRET_KEY", "(not set)", f"set it to {known} before serving")
+
+
+def _secret(settings: Settings) -> str:
+    """The secret in effect: the setting, else one made once and kept in the data directory.
+
+    Errors: ``InputError`` when the setting is too short, or differs from the secret under which
+    this directory's numbers and keys were hashed.
+    """
+    file = settings.data_dir / SECRET_FILE
+    kept = file.read_text().strip() if file.exists() else None
+    if settings.secret_key is None:
+        if kept is None:
+            _write_private(file, secrets.token_urlsafe(48))
+            kept = file.read_text().strip()
+        return kept
+    secret = settings.secret_key.get_secret_value()
+    if len(secret) < SHORTEST_SECRET:
+        raise InputError("USAGE_SECRET_KEY", MASK, f"use at least {SHORTEST_SECRET} characters")
+    if kept is not None and kept != secret:
+        raise InputError(
+            "USAGE_SECRET_KEY", MASK, f"use the one this data was made with, kept in {file}"
+        )
+    return secret
+
+
+def _write_private(file: Path, text: str) -> None:
+    """Writes a file only its owner can read; a file that appeared meanwhile is kept."""
+    part = file.with_suffix(f".{secrets.token_hex(4)}")
+    part.touch(mode=0o600)
+    part.write_text(text)
+    try:
+        file.hardlink_to(part)
+    except FileExistsError:
+        pass
+    finally:
+        part.unlink()

@@ -1,0 +1,246 @@
+"""From events to the ledger: dedup, rate, book, charge, in the caller's transaction.
+
+The one path into the ledger, for live events, imports and the demo alike. A broken event is
+refused alone; everything accepted is written together or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert, select
+
+from billing.accounts import Account
+from billing.booking import Booking, book, check_instant
+from billing.errors import InputError, ProductError
+from billing.events import EVENT_TYPES, UsageEvent
+from billing.plans import Plan
+from billing.rates import RateBook
+from billing.rating import LineDraft, RatingContext, rate_event
+from data import tables as t
+from data.bulk import StoredDays, insert_rows, is_one_of
+from data.columns import to_micros
+from data.identity import Pseudonyms, new_id
+from data.price_books import load_rate_book
+from data.wallet import OpenWallet, Posting
+
+LONGEST_ID = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one event: ``accepted``, ``duplicate`` or ``refused`` with its error."""
+
+    status: str
+    line_count: int = 0
+    cost_micros: int = 0
+    error: ProductError | None = None
+
+
+DUPLICATE = Outcome("duplicate")
+
+
+@dataclass(slots=True)
+class Poster:
+    """Posts events of one account within one write transaction; end it with ``flush``.
+
+    ``received_at`` none: each event counts as received when it happened (history, the demo).
+    """
+
+    connection: Connection
+    account: Account
+    pseudonyms: Pseudonyms
+    stored_at: datetime
+    import_id: str | None = None
+    refuses_closed_periods: bool = False
+    wallet: OpenWallet = field(init=False)
+    _rates: dict[Plan, RateBook] = field(init=False, default_factory=dict)
+    _contexts: dict[date, RatingContext] = field(init=False, default_factory=dict)
+    _events: list[tuple[Any, ...]] = field(init=False, default_factory=list)
+    _lines: list[tuple[Any, ...]] = field(init=False, default_factory=list)
+    _pending: set[tuple[str, str]] = field(init=False, default_factory=set)
+    _seen: dict[str, set[str]] = field(init=False)
+    _hashes: dict[str, str] = field(init=False, default_factory=dict)
+    _days: StoredDays = field(init=False)
+    _names: dict[tuple[str, str], str] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.wallet = OpenWallet.open(self.connection, self.account)
+        self._days = StoredDays(self.connection)
+        self._seen = {"campaigns": set(), "consumers": set()}
+
+    def post(
+        self, batch: Sequence[UsageEvent], received_at: datetime | None = None
+    ) -> list[Outcome]:
+        """Takes a batch in order; one outcome an event, in the same order."""
+        known = self._known_ids(batch)
+        outcomes = []
+        for event in batch:
+            identity = (event.source, event.id)
+            if identity in known:
+                outcomes.append(DUPLICATE)
+                continue
+            try:
+                outcome = self._take(event, received_at or event.occurred_at)
+            except ProductError as error:
+                outcome = Outcome("refused", error=error)
+            else:
+                known.add(identity)
+                self._pending.add(identity)
+            outcomes.append(outcome)
+        return outcomes
+
+    def flush(self) -> None:
+        """Writes what was accepted since the last flush."""
+        insert_rows(self.connection, t.events, self._events)
+        insert_rows(self.connection, t.usage_lines, self._lines)
+        self._name_new()
+        self.wallet.flush(self.stored_at)
+        self._events, self._lines, self._pending = [], [], set()
+
+    def name(self, table: str, item_id: str, name: str) -> None:
+        """Gives a campaign or consumer a name for people; without one its id serves."""
+        self._names[table, item_id] = name
+
+    def _known_ids(self, batch: Sequence[UsageEvent]) -> set[tuple[str, str]]:
+        """Identities among the batch that the account has already accepted."""
+        columns = t.events.c
+        by_source: dict[str, list[str]] = {}
+        for event in batch:
+            by_source.setdefault(event.source, []).append(event.id)
+        known = set(self._pending)
+        for source, ids in by_source.items():
+            found = self.connection.scalars(
+                select(columns.id)
+                .where(columns.account_id == self.account.id)
+                .where(columns.source == source)
+                .where(is_one_of(self.connection, columns.id, ids))
+            )
+            known.update((source, event_id) for event_id in found)
+        return known
+
+    def _take(self, event: UsageEvent, received_at: datetime) -> Outcome:
+        _check_identity(event)
+        check_instant(event.occurred_at, received_at)
+        booking = self._book(event, received_at)
+        drafts = rate_event(event, self._context(event))
+        event_id = new_id()
+        posting = Posting(
+            event.occurred_at, received_at, self.stored_at, booking.booked_on,
+            booking.corrects_period, self.import_id,
+        )  # fmt: skip
+        self._events.append(self._event_row(event, event_id))
+        self._named(event)
+        cost = 0
+        for draft in drafts:
+            line_id = new_id()
+            self._lines.append(self._line_row(event, draft, line_id, event_id, posting))
+            if draft.cost_micros and not event.is_sandbox:
+                self.wallet.charge(line_id, draft.cost_micros, posting)
+                cost += draft.cost_micros
+        return Outcome("accepted", len(drafts), cost)
+
+    def _book(self, event: UsageEvent, received_at: datetime) -> Booking:
+        booking = book(self.account, event.occurred_at, received_at, self.wallet.closed_before)
+        if booking.corrects_period and self.refuses_closed_periods:
+            raise InputError(
+                "time", event.occurred_at.isoformat(),
+                f"leave it out: its billing period from {booking.corrects_period} is closed",
+                code="period_closed",
+            )  # fmt: skip
+        return booking
+
+    def _context(self, event: UsageEvent) -> RatingContext:
+        """Plan and prices of the event's local day, remembered."""
+        day = self.account.zones.local_day(event.occurred_at)
+        context = self._contexts.get(day)
+        if context is None:
+            plan = self.account.plan_on(day)
+            if plan not in self._rates:
+                self._rates[plan] = load_rate_book(self.connection, self.account, plan)
+            context = self._contexts[day] = RatingContext(day, plan, self._rates[plan])
+        return context
+
+    def _event_row(self, event: UsageEvent, event_id: str) -> tuple[Any, ...]:
+        """A row of ``events``, in the order of its columns."""
+        number = event.counterparty
+        is_long = number is not None and len(number) > 6
+        return (
+            self.account.id, event.source, event.id, event_id, EVENT_TYPES[type(event)],
+            to_micros(self.stored_at), self._hash(number) if number else None,
+            number[:4] if number and is_long else None,
+            number[-2:] if number and is_long else None,
+        )  # fmt: skip
+
+    def _hash(self, number: str) -> str:
+        found = self._hashes.get(number)
+        if found is None:
+            found = self._hashes[number] = self.pseudonyms.number(self.account.id, number)
+        return found
+
+    def _line_row(
+        self, event: UsageEvent, draft: LineDraft, line_id: str, event_id: str, posting: Posting
+    ) -> tuple[Any, ...]:
+        """A row of ``usage_lines``, in the order of its columns without ``seq``."""
+        booked_on = self._days(posting.booked_on)
+        return (
+            line_id, self.account.id, event_id, event.source, draft.metric, draft.service,
+            draft.direction, draft.agent, draft.status, draft.reason, event.campaign,
+            event.consumer, to_micros(posting.occurred_at), to_micros(posting.received_at),
+            to_micros(posting.stored_at), booked_on, booked_on, draft.base_units, draft.pulses,
+            draft.talk_seconds, draft.rate_id, draft.connect_fee_micros, draft.cost_micros,
+            self.account.currency, None, None, self._days(posting.corrects_period),
+            event.is_sandbox, self.import_id, " ".join(event.flags) or None,
+        )  # fmt: skip
+
+    def _named(self, event: UsageEvent) -> None:
+        """Remembers the event's campaign and consumer, to be named at the next flush."""
+        if event.campaign:
+            self._seen["campaigns"].add(event.campaign)
+        if event.consumer:
+            self._seen["consumers"].add(event.consumer)
+
+    def _name_new(self) -> None:
+        """Writes names of campaigns and consumers that the account doesn't know yet."""
+        for table in (t.campaigns, t.consumers):
+            ids = self._seen[table.name]
+            known = set(_existing(self.connection, table, self.account.id, ids))
+            rows = [
+                {
+                    "account_id": self.account.id,
+                    "id": item,
+                    "name": self._names.get((table.name, item), item),
+                    **({"kind": consumer_kind(item)} if table is t.consumers else {}),
+                }
+                for item in sorted(ids - known)
+            ]
+            if rows:
+                self.connection.execute(insert(table), rows)
+            ids.clear()
+
+
+def consumer_kind(consumer_id: str) -> str:
+    """``application`` for ids that say so (``app:…``, ``key:…``), else ``user``."""
+    return "application" if consumer_id.startswith(("app:", "key:")) else "user"
+
+
+def _check_identity(event: UsageEvent) -> None:
+    for field_name in ("source", "id", "campaign", "consumer"):
+        value = getattr(event, field_name)
+        if value is None and field_name in ("campaign", "consumer"):
+            continue
+        if not value or len(value) > LONGEST_ID or not value.isprintable():
+            raise InputError(field_name, value, f"use 1 to {LONGEST_ID} printable characters")
+
+
+def _existing(
+    connection: Connection, table: Table, account_id: str, ids: Collection[str]
+) -> list[str]:
+    """Which of the ids the account already has in one of the tables of names."""
+    if not ids:
+        return []
+    query = select(table.c.id).where(table.c.account_id == account_id)
+    return list(connection.scalars(query.where(is_one_of(connection, table.c.id, ids))))

@@ -1,0 +1,1 @@
+"""The parts of reading: sums, pages and single lines, out of the lake and the ledger's tail."""

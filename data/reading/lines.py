@@ -1,0 +1,142 @@
+"""Whole lines of the ledger, with the names of their campaign and consumer and their event's id."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select, tuple_
+
+from billing.periods import Period
+from billing.queries import Filters
+from billing.usage import UsageLine
+from data.database import Database
+from data.reading.position import SeqOrder
+from data.reading.visibility import View, passes
+from data.tables import campaigns, consumers, events, usage_lines
+
+STREAM_ROWS = 1_000
+_lines = usage_lines.c
+_COLUMNS = (
+    _lines.seq, _lines.id, _lines.event_id, _lines.source, events.c.id.label("source_id"),
+    _lines.metric, _lines.service, _lines.direction, _lines.agent, _lines.status, _lines.reason,
+    _lines.campaign_id, campaigns.c.name.label("campaign"), _lines.consumer_id,
+    consumers.c.name.label("consumer"), _lines.occurred_at, _lines.received_at,
+    _lines.stored_at, _lines.booked_on, _lines.corrects_period, _lines.base_units,
+    _lines.pulses, _lines.talk_seconds, _lines.rate_id, _lines.connect_fee_micros,
+    _lines.cost_micros, _lines.currency, _lines.reverses_line_id, _lines.is_sandbox,
+    _lines.flags, events.c.counterparty_prefix,
+)  # fmt: skip
+_FLAGS = -2  # one text in the ledger, words in a line
+_FROM = (
+    usage_lines.outerjoin(
+        events,
+        and_(events.c.event_id == _lines.event_id, events.c.account_id == _lines.account_id),
+    )
+    .outerjoin(
+        campaigns,
+        and_(campaigns.c.account_id == _lines.account_id, campaigns.c.id == _lines.campaign_id),
+    )
+    .outerjoin(
+        consumers,
+        and_(consumers.c.account_id == _lines.account_id, consumers.c.id == _lines.consumer_id),
+    )
+)
+
+
+def whole_lines() -> Select[Any]:
+    """A statement for whole lines, to be narrowed; ``to_line`` reads its rows."""
+    return select(*_COLUMNS).select_from(_FROM)
+
+
+def to_line(row: Row[*tuple[Any, ...]]) -> UsageLine:
+    """One row of ``whole_lines`` as a line."""
+    values: list[Any] = list(row)
+    values[_FLAGS] = tuple((values[_FLAGS] or "").split())
+    return UsageLine(*values)
+
+
+def lines_by_seq(connection: Connection, view: View, seqs: Sequence[int]) -> list[UsageLine]:
+    """The visible lines of these places in the ledger, in the order given."""
+    if not seqs:
+        return []
+    rows = connection.execute(whole_lines().where(_lines.seq.in_(seqs), view.shows(usage_lines)))
+    by_seq = {row.seq: row for row in rows}
+    return [to_line(by_seq[seq]) for seq in seqs if seq in by_seq]
+
+
+def metrics_of(connection: Connection, view: View) -> list[str]:
+    """Every metric the account has lines of, in order: one index seek each, not a scan."""
+
+    def least(*after: ColumnElement[bool]) -> Select[Any]:
+        return select(func.min(_lines.metric).label("metric")).where(
+            _lines.account_id == view.account_id, _lines.is_sandbox.is_(view.is_sandbox), *after
+        )
+
+    found = least().cte("found", recursive=True)
+    following = least(_lines.metric > found.c.metric).correlate(found).scalar_subquery()
+    found = found.union_all(select(following).where(found.c.metric.is_not(None)))
+    statement = select(found.c.metric).where(found.c.metric.is_not(None))
+    return list(connection.scalars(statement.order_by(found.c.metric)))
+
+
+def visible_metrics(connection: Connection, view: View, period: Period | None) -> list[str]:
+    """Those metrics of which the account has visible lines, in a period if one is given."""
+    return [
+        metric
+        for metric in metrics_of(connection, view)
+        if connection.scalar(
+            select(_lines.seq)
+            .where(view.shows(usage_lines, period), _lines.metric == metric)
+            .limit(1)
+        )
+        is not None
+    ]
+
+
+def stream(
+    database: Database, order: SeqOrder, view: View, period: Period, filters: Filters
+) -> Iterator[UsageLine]:
+    """Every visible line of a period in order of booked day, instant and seq.
+
+    The ledger as of the first line asked for, read in pieces of ``STREAM_ROWS`` a metric, each
+    in a short transaction of its own: neither memory nor a snapshot is held for the whole.
+    """
+    with database.read() as connection:
+        newest = order.newest(connection)
+        metrics = filters.metrics or metrics_of(connection, view)
+    one_metric_each = [
+        _stream_metric(database, order, newest, view, period, filters, metric) for metric in metrics
+    ]
+    yield from heapq.merge(
+        *one_metric_each, key=lambda line: (line.booked_on, line.occurred_at, line.seq)
+    )
+
+
+def _stream_metric(
+    database: Database,
+    order: SeqOrder,
+    newest: int,
+    view: View,
+    period: Period,
+    filters: Filters,
+    metric: str,
+) -> Iterator[UsageLine]:
+    sort = (_lines.booked_on, _lines.occurred_at, _lines.seq)
+    wanted = (
+        whole_lines()
+        .where(view.shows(usage_lines, period), passes(usage_lines, filters))
+        .where(_lines.metric == metric, order.up_to(newest))
+        .order_by(*sort)
+        .limit(STREAM_ROWS)
+    )
+    piece = wanted
+    while True:
+        with database.read() as connection:
+            lines = [to_line(row) for row in connection.execute(piece)]
+        yield from lines
+        if len(lines) < STREAM_ROWS:
+            return
+        last = lines[-1]
+        piece = wanted.where(tuple_(*sort) > (last.booked_on, last.occurred_at, last.seq))

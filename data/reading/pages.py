@@ -1,0 +1,224 @@
+"""Pages of transactions by keyset: which lines, in which order, and the cursors to the next.
+
+Pages in order of time that are narrowed by metric or service at most come from the ledger's
+index. Any other filter, and the order by cost, would make the ledger walk months of lines: those
+pages come from the lake, with the ledger's tail merged in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    select,
+    tuple_,
+    union_all,
+)
+
+from billing.periods import Period
+from billing.queries import Filters, TransactionSort
+from data.columns import from_micros, to_micros
+from data.lake import Cursor, Lake, position, run_view
+from data.reading.lines import metrics_of
+from data.reading.page_keys import Key, PageCursor
+from data.reading.position import SeqOrder
+from data.reading.tail import tail
+from data.reading.visibility import (
+    View,
+    filter_parameters,
+    passes,
+    period_parameters,
+)
+from data.tables import usage_lines
+
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_DAY_MICROSECONDS = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PageQuery:
+    """One page: at most ``limit`` lines in page order, after ``key`` or from the first one.
+
+    Backward, they are the lines before ``key``, nearest first.
+    """
+
+    view: View
+    period: Period
+    filters: Filters
+    sort: TransactionSort
+    limit: int
+    key: Key | None = None
+    is_backward: bool = False
+
+    @property
+    def is_by_cost(self) -> bool:
+        """Whether the dearest come first."""
+        return self.sort is TransactionSort.COST
+
+    @property
+    def direction(self) -> int:
+        """1 when keys grow from line to line as the store sorts them, else -1."""
+        grows = self.sort is not TransactionSort.NEWEST
+        return 1 if grows != self.is_backward else -1
+
+    @property
+    def stored_key(self) -> Key | None:
+        """``key`` as the store sorts it: oldest or dearest first."""
+        if self.key is None or self.sort is not TransactionSort.NEWEST:
+            return self.key
+        return tuple(-value for value in self.key)
+
+    @property
+    def needs_lake(self) -> bool:
+        """Whether no index of the ledger leads to these lines in this order."""
+        filters = self.filters
+        return self.is_by_cost or any((filters.campaigns, filters.consumers, filters.statuses))
+
+
+Found = list[tuple[Key, int]]
+
+
+def page_cursors(
+    page: PageQuery, keys: Sequence[Key], has_more: bool
+) -> tuple[str | None, str | None]:
+    """The cursors to the next and the previous page of one whose lines have these keys."""
+    if not keys:
+        return None, None
+    has_next = has_more or page.is_backward
+    has_previous = has_more if page.is_backward else page.key is not None
+    following = PageCursor(page.sort, False, keys[-1]).encode() if has_next else None
+    previous = PageCursor(page.sort, True, keys[0]).encode() if has_previous else None
+    return following, previous
+
+
+def lake_keys(lake: Lake, page: PageQuery) -> tuple[int, Found]:
+    """The lake's position and the first ``limit`` lines of the page that it has."""
+    name = "keys_by_cost" if page.is_by_cost else "keys_by_time"
+    key = page.stored_key
+    parameters: dict[str, Any] = {
+        "account_id": page.view.account_id,
+        **period_parameters(page.period),
+        **filter_parameters(page.filters),
+        "direction": page.direction,
+        "limit": page.limit,
+        **_lake_key(key, page),
+    }
+
+    def read(cursor: Cursor) -> tuple[int, list[tuple[Any, ...]]]:
+        return position(cursor), run_view(cursor, name, parameters)
+
+    synced_to, rows = lake.snapshot(read)
+    return synced_to, [(_from_lake(row[1:], page), row[0]) for row in rows]
+
+
+def _lake_key(key: Key | None, page: PageQuery) -> dict[str, int | None]:
+    """The key as the lake's files sort: microseconds for days, times the direction."""
+    width = 2 if page.is_by_cost else 3
+    if key is None:
+        return {f"key_{i}": None for i in range(1, width + 1)}
+    values = list(key)
+    if not page.is_by_cost:
+        values[0] = (values[0] - _EPOCH_DAY) * _DAY_MICROSECONDS
+    return {f"key_{i}": value * page.direction for i, value in enumerate(values, start=1)}
+
+
+def _from_lake(sorts: Sequence[int], page: PageQuery) -> Key:
+    values = [value * page.direction for value in sorts]
+    if not page.is_by_cost:
+        values[0] = values[0] // _DAY_MICROSECONDS + _EPOCH_DAY
+    return _page_key(values, page.sort)
+
+
+def _page_key(stored: Sequence[int], sort: TransactionSort) -> Key:
+    sign = -1 if sort is TransactionSort.NEWEST else 1
+    return tuple(value * sign for value in stored)
+
+
+def tail_keys(connection: Connection, order: SeqOrder, synced_to: int, page: PageQuery) -> Found:
+    """The first ``limit`` lines of the page that the ledger has after the lake's position."""
+    lines = tail(page.view.account_id, order, synced_to)
+    return _found(connection, _keys_of(lines, page), page)
+
+
+def ledger_keys(connection: Connection, page: PageQuery) -> Found:
+    """The first ``limit`` lines of a page by time, out of the ledger's index.
+
+    The index is sorted within each metric, so the first lines of every metric are taken and the
+    first of those kept.
+    """
+    metrics = page.filters.metrics or metrics_of(connection, page.view)
+    if not metrics:
+        return []
+    parts = [
+        _keys_of(usage_lines, page).where(usage_lines.c.metric == metric).subquery()
+        for metric in metrics
+    ]
+    if len(parts) == 1:
+        return _found(connection, select(parts[0]), page)
+    together = union_all(*(select(part) for part in parts)).subquery()
+    sort = [together.c.booked_on, together.c.occurred_at, together.c.seq]
+    ordered = [_ordered(column, page.direction) for column in sort]
+    statement = select(together).order_by(*ordered).limit(page.limit)
+    return _found(connection, statement, page)
+
+
+def _keys_of(lines: FromClause, page: PageQuery) -> Select[Any]:
+    """The first ``limit`` sort values and places of a page's lines."""
+    columns = (
+        [lines.c.cost_micros, lines.c.seq]
+        if page.is_by_cost
+        else [lines.c.booked_on, lines.c.occurred_at, lines.c.seq]
+    )
+    sort: list[ColumnElement[Any]] = (
+        [-lines.c.cost_micros, lines.c.seq] if page.is_by_cost else list(columns)
+    )
+    statement = (
+        select(*columns)
+        .where(view_shows(page, lines))
+        .order_by(*(_ordered(column, page.direction) for column in sort))
+        .limit(page.limit)
+    )
+    key = page.stored_key
+    if key is None:
+        return statement
+    bound = key if page.is_by_cost else _time_values(key)
+    ahead = tuple_(*sort) > bound if page.direction > 0 else tuple_(*sort) < bound
+    return statement.where(ahead)
+
+
+def view_shows(page: PageQuery, lines: FromClause) -> ColumnElement[bool]:
+    """Whether a line belongs to the page's question at all."""
+    return page.view.shows(lines, page.period) & passes(lines, page.filters)
+
+
+def _ordered(column: ColumnElement[Any], direction: int) -> ColumnElement[Any]:
+    return column.asc() if direction > 0 else column.desc()
+
+
+def _time_values(key: Key) -> tuple[date, datetime, int]:
+    day, micros, seq = key
+    return date.fromordinal(day), from_micros(micros), seq
+
+
+def _found(connection: Connection, statement: Select[Any], page: PageQuery) -> Found:
+    found: Found = []
+    for row in connection.execute(statement):
+        if page.is_by_cost:
+            stored: tuple[int, ...] = (-row[0], row[1])
+        else:
+            stored = (row[0].toordinal(), to_micros(row[1]), row[2])
+        found.append((_page_key(stored, page.sort), row[-1]))
+    return found
+
+
+def merged(page: PageQuery, *parts: Found) -> Found:
+    """The first ``limit`` of several parts of one page, in the direction it is read."""
+    everything = sorted({item for part in parts for item in part}, reverse=page.is_backward)
+    return everything[: page.limit]

@@ -1,0 +1,101 @@
+"""Sums of usage: the lake's up to its position, then the ledger's own after it, added.
+
+The order matters. The lake is asked first, with its position; the ledger afterwards, so that
+every line is counted by exactly one of the two, whatever a sync does meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, FromClause, func, select
+
+from billing.periods import Period
+from billing.queries import Filters
+from billing.usage import Dimension, UsageCell
+from data.lake import Cursor, Lake, position, run_view
+from data.reading.visibility import (
+    View,
+    filter_parameters,
+    filtered_columns,
+    passes,
+    period_parameters,
+)
+
+# The narrowest source that has every column asked for comes first.
+SOURCES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("cells_day", ("booked_on", "metric", "service", "direction", "status")),
+    ("cells_campaign", ("booked_on", "campaign_id")),
+    ("cells_consumer", ("booked_on", "consumer_id")),
+    ("cells_lines", tuple(dimension.value for dimension in Dimension)),
+)
+_SUMMED = ("base_units", "pulses", "talk_seconds", "cost_micros")
+
+Key = tuple[str | date | None, ...]
+Sums = tuple[int, ...]
+
+
+def source_of(by: Sequence[Dimension], filters: Filters) -> tuple[str, tuple[str, ...]]:
+    """The narrowest source that can group and filter as asked: view name and its dimensions."""
+    needed = {dimension.value for dimension in by} | filtered_columns(filters)
+    return next(source for source in SOURCES if needed <= set(source[1]))
+
+
+def lake_sums(
+    lake: Lake, view: View, period: Period, by: Sequence[Dimension], filters: Filters
+) -> tuple[int, list[tuple[Key, Sums]]]:
+    """The lake's position, and what it has up to there: one item per group."""
+    name, columns = source_of(by, filters)
+    asked = {dimension.value for dimension in by}
+    parameters = {
+        "account_id": view.account_id,
+        **period_parameters(period),
+        **filter_parameters(filters),
+        **{f"by_{column}": column in asked for column in columns},
+    }
+
+    def read(cursor: Cursor) -> tuple[int, list[tuple[Any, ...]]]:
+        return position(cursor), run_view(cursor, name, parameters)
+
+    synced_to, rows = lake.snapshot(read)
+    places = [columns.index(dimension.value) for dimension in by]
+    first_sum = len(columns)
+    return synced_to, [
+        (tuple(row[place] for place in places), tuple(row[first_sum:])) for row in rows
+    ]
+
+
+def ledger_sums(
+    connection: Connection,
+    lines: FromClause,
+    view: View,
+    period: Period,
+    by: Sequence[Dimension],
+    filters: Filters,
+) -> list[tuple[Key, Sums]]:
+    """What the ledger's table, or a part of it such as its tail, has: one item per group."""
+    keys = [lines.c[dimension.value] for dimension in by]
+    sums = [func.sum(lines.c[name]) for name in _SUMMED]
+    rows = connection.execute(
+        select(*keys, func.count(lines.c.seq), *sums)
+        .where(view.shows(lines, period), passes(lines, filters))
+        .group_by(*keys)
+    )
+    width = len(keys)
+    return [
+        (tuple(row[:width]), tuple(int(value) for value in row[width:]))
+        for row in rows
+        if row[width]
+    ]
+
+
+def add(parts: Iterable[tuple[Key, Sums]]) -> tuple[UsageCell, ...]:
+    """One cell per key, ordered by keys with nothing last."""
+    cells: dict[Key, Sums] = {}
+    for key, sums in parts:
+        known = cells.get(key)
+        cells[key] = tuple(map(sum, zip(known, sums, strict=True))) if known else sums
+    ordered = sorted(cells, key=lambda key: [(value is None, value or "") for value in key])
+    return tuple(UsageCell(key, *cells[key]) for key in ordered)

@@ -1,0 +1,105 @@
+"""Makes analytics again from the ledger, beside the ones in use, and switches in one step.
+
+Readers never meet half of it: until the switch they use the old generation, which stays exact
+because the ledger's tail is always added. A run that was killed is taken up where it stopped.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from billing.clock import Clock
+from data.database import Database
+from data.lake import (
+    CURRENT,
+    FOLDER,
+    NEXT,
+    Lake,
+    LakeError,
+    current_generation,
+    publish,
+)
+from data.phases import phase
+from data.sync import BATCH_ROWS, merge, sync
+from data.tables import usage_lines
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildResult:
+    """The ledger position that the new analytics reach, and how many lines this run carried."""
+
+    position: int
+    rows: int
+
+
+def rebuild(
+    database: Database,
+    directory: Path,
+    *,
+    limit: int = BATCH_ROWS,
+    clock: Clock | None = None,
+    progress: Progress | None = None,
+) -> RebuildResult:
+    """Builds a new generation, puts it in the place of the one in use and deletes that.
+
+    Works without opening the analytics in use, however damaged they are. ``progress`` is told
+    the lines carried so far and those there are.
+    """
+    folder = directory / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = _unfinished(database, directory) or Lake(directory, database, pointer=NEXT)
+    phase("rebuild.started")
+    try:
+        result = _fill(database, fresh, limit, clock, progress)
+        merge(fresh)
+    finally:
+        fresh.close()
+    phase("rebuild.filled")
+    name = current_generation(folder, NEXT)
+    if name is None:
+        raise LakeError("another rebuild was first")
+    publish(folder, name)
+    phase("rebuild.switched")
+    (folder / NEXT).unlink(missing_ok=True)
+    for other in folder.glob("g*"):
+        if other.is_dir() and other.name != name:
+            shutil.rmtree(other, ignore_errors=True)
+    phase("rebuild.cleaned")
+    return result
+
+
+def _unfinished(database: Database, directory: Path) -> Lake | None:
+    """What a killed run left, if it can be taken up; else it is thrown away."""
+    folder = directory / FOLDER
+    name = current_generation(folder, NEXT)
+    if name is None:
+        return None
+    if name != current_generation(folder, CURRENT):
+        try:
+            return Lake(directory, database, pointer=NEXT)
+        except LakeError:
+            shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / NEXT).unlink(missing_ok=True)
+    return None
+
+
+def _fill(
+    database: Database, lake: Lake, limit: int, clock: Clock | None, progress: Progress | None
+) -> RebuildResult:
+    with database.read() as connection:
+        total = int(connection.scalar(select(func.count()).select_from(usage_lines)) or 0)
+    rows = 0
+    while True:
+        result = sync(database, lake, limit, clock=clock)
+        rows += result.rows
+        if progress is not None:
+            progress(rows, max(total, rows))
+        if result.is_caught_up:
+            return RebuildResult(result.position, rows)

@@ -1,0 +1,73 @@
+"""The tables of the truth (SQLAlchemy Core), in SQL that every database speaks.
+
+Append-only tables are listed in ``APPEND_ONLY``; triggers refuse UPDATE and DELETE on them
+(data/guards.py). Money is BIGINT micros, instants BIGINT microseconds (``Instant``), local days
+DATE. Keys of tenant data start with ``account_id``.
+"""
+
+from __future__ import annotations
+
+from data.tables.base import metadata
+from data.tables.ledger import events, imports, receipts, statements, usage_lines
+from data.tables.people import (
+    account_anchors,
+    account_plans,
+    account_zones,
+    accounts,
+    api_keys,
+    campaigns,
+    consumers,
+    memberships,
+    people,
+    sessions,
+    sign_in_failures,
+)
+from data.tables.prices import rate_lists, rates
+from data.tables.proof import audit, facts, leases, seals
+from data.tables.wallet import balances, credit_lots, lot_balances, lot_draws, wallet_entries
+
+APPEND_ONLY = (
+    "events",
+    "usage_lines",
+    "receipts",
+    "statements",
+    "wallet_entries",
+    "credit_lots",
+    "lot_draws",
+    "rate_lists",
+    "rates",
+    "seals",
+    "audit",
+)
+
+__all__ = [
+    "APPEND_ONLY",
+    "account_anchors",
+    "account_plans",
+    "account_zones",
+    "accounts",
+    "api_keys",
+    "audit",
+    "balances",
+    "campaigns",
+    "consumers",
+    "credit_lots",
+    "events",
+    "facts",
+    "imports",
+    "leases",
+    "lot_balances",
+    "lot_draws",
+    "memberships",
+    "metadata",
+    "people",
+    "rate_lists",
+    "rates",
+    "receipts",
+    "seals",
+    "sessions",
+    "sign_in_failures",
+    "statements",
+    "usage_lines",
+    "wallet_entries",
+]

@@ -1,0 +1,190 @@
+"""Reads usage of one account, exact and live: the port ``billing.usage.UsageReader``.
+
+Every read takes a scope and decides from it alone what is visible. Must not know who asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from sqlalchemy import Table, select
+
+from billing.access import AccountScope, require_drill_down
+from billing.clock import Clock
+from billing.errors import InputError
+from billing.periods import Period
+from billing.queries import Filters, TransactionSort
+from billing.usage import (
+    Balance,
+    Dimension,
+    Explanation,
+    LinePage,
+    Reading,
+    UsageLine,
+)
+from data.database import Database
+from data.lake import Lake
+from data.reading.explaining import explain_line
+from data.reading.lines import lines_by_seq, stream, visible_metrics
+from data.reading.page_keys import decode_cursor
+from data.reading.pages import (
+    Found,
+    PageQuery,
+    lake_keys,
+    ledger_keys,
+    merged,
+    page_cursors,
+    tail_keys,
+)
+from data.reading.position import ledger_order
+from data.reading.sums import add, lake_sums, ledger_sums
+from data.reading.tail import tail
+from data.reading.visibility import View, view_of
+from data.reading.wallet_state import read_balance
+from data.tables import campaigns, consumers, usage_lines
+
+MOST_LINES = 1_000
+_NAMED: dict[Dimension, Table] = {
+    Dimension.CAMPAIGN: campaigns,
+    Dimension.CONSUMER: consumers,
+}
+
+
+class LedgerReader:
+    """The lake up to its position and the ledger after it, as one."""
+
+    def __init__(self, database: Database, lake: Lake, clock: Clock) -> None:
+        self._database = database
+        self._lake = lake
+        self._clock = clock
+        self._order = ledger_order(database.dialect)
+
+    def usage(
+        self, scope: AccountScope, period: Period, by: Sequence[Dimension], filters: Filters
+    ) -> Reading:
+        """Sums by the asked dimensions over booked days of a period; no cell for no lines.
+
+        Errors: ``NotAllowedError`` for a filter on a plan without drill-down.
+        """
+        view = self._view(scope)
+        if not filters.is_empty:
+            self._require_drill_down(scope)
+        visible = view.clip(period)
+        if visible is None:
+            return Reading((), self._clock.now())
+        if view.is_sandbox:  # never in the lake
+            complete_to = self._clock.now()
+            with self._database.read() as connection:
+                sums = ledger_sums(connection, usage_lines, view, visible, by, filters)
+            return Reading(add(sums), complete_to)
+        synced_to, known = lake_sums(self._lake, view, visible, by, filters)
+        complete_to = self._clock.now()
+        with self._database.read() as connection:
+            newer = tail(view.account_id, self._order, synced_to)
+            fresh = ledger_sums(connection, newer, view, visible, by, filters)
+        return Reading(add([*known, *fresh]), complete_to)
+
+    def transactions(
+        self,
+        scope: AccountScope,
+        period: Period,
+        filters: Filters,
+        sort: TransactionSort,
+        cursor: str | None,
+        limit: int,
+    ) -> LinePage:
+        """One page of lines.
+
+        By time means by booked day, instant and seq; by cost, the dearest first, then by seq.
+
+        Errors: ``InputError`` for a cursor that isn't one or a limit outside 1 to 1,000;
+        ``NotAllowedError`` on a plan without drill-down.
+        """
+        self._require_drill_down(scope)
+        if not 1 <= limit <= MOST_LINES:
+            raise InputError("limit", limit, f"use a number from 1 to {MOST_LINES:,}")
+        place = decode_cursor(cursor, sort) if cursor else None
+        view = self._view(scope)
+        visible = view.clip(period)
+        if visible is None:
+            return LinePage((), None, None, self._clock.now())
+        page = PageQuery(view, visible, filters, sort, limit + 1)
+        if place:
+            page = PageQuery(view, visible, filters, sort, limit + 1, place.key, place.is_backward)
+        result = self._page(page)
+        if page.is_backward and len(result.lines) < limit:
+            # The beginning is near: give the whole first page rather than a short one.
+            return self._page(PageQuery(view, visible, filters, sort, limit + 1))
+        return result
+
+    def _page(self, page: PageQuery) -> LinePage:
+        synced_to, known = lake_keys(self._lake, page) if page.needs_lake else (0, [])
+        complete_to = self._clock.now()
+        with self._database.read() as connection:
+            if page.needs_lake:
+                found = merged(page, known, tail_keys(connection, self._order, synced_to, page))
+            else:
+                found = ledger_keys(connection, page)
+            shown, has_more = _shown(page, found)
+            lines = lines_by_seq(connection, page.view, [seq for _, seq in shown])
+        following, previous = page_cursors(page, [key for key, _ in shown], has_more)
+        return LinePage(tuple(lines), following, previous, complete_to)
+
+    def stream_lines(
+        self, scope: AccountScope, period: Period, filters: Filters
+    ) -> Iterator[UsageLine]:
+        """Every line of a period, oldest first, without holding them all.
+
+        Errors: ``NotAllowedError`` on a plan without drill-down, before the first line.
+        """
+        self._require_drill_down(scope)
+        view = self._view(scope)
+        visible = view.clip(period)
+        if visible is None:
+            return iter(())
+        return stream(self._database, self._order, view, visible, filters)
+
+    def explain(self, scope: AccountScope, line_id: str) -> Explanation:
+        """Why one line cost what it cost.
+
+        Errors: ``NotFoundError`` outside the scope; ``NotAllowedError`` without drill-down.
+        """
+        self._require_drill_down(scope)
+        with self._database.read() as connection:
+            return explain_line(connection, self._view(scope), line_id)
+
+    def balance(self, scope: AccountScope) -> Balance:
+        """The wallet now."""
+        as_of = self._clock.now()
+        with self._database.read() as connection:
+            return read_balance(connection, scope.account_id, scope.account.currency, as_of)
+
+    def used_metrics(self, scope: AccountScope) -> frozenset[str]:
+        """The ids of metrics the account has ever used, within what the scope may see."""
+        with self._database.read() as connection:
+            return frozenset(visible_metrics(connection, self._view(scope), None))
+
+    def names(self, scope: AccountScope, dimension: Dimension) -> Mapping[str, str]:
+        """Names of campaigns or consumers by id; ``InputError`` for another dimension."""
+        table = _NAMED.get(dimension)
+        if table is None:
+            raise InputError("dimension", dimension, "use campaign_id or consumer_id")
+        statement = (
+            select(table.c.id, table.c.name)
+            .where(table.c.account_id == scope.account_id)
+            .order_by(table.c.id)
+        )
+        with self._database.read() as connection:
+            return {row.id: row.name for row in connection.execute(statement)}
+
+    def _view(self, scope: AccountScope) -> View:
+        return view_of(scope, self._clock.now())
+
+    def _require_drill_down(self, scope: AccountScope) -> None:
+        require_drill_down(scope, scope.account.today(self._clock.now()))
+
+
+def _shown(page: PageQuery, found: Found) -> tuple[Found, bool]:
+    """What of one line more than a page is shown, in page order, and whether there is more."""
+    shown = found[: page.limit - 1]
+    return shown[::-1] if page.is_backward else shown, len(found) == page.limit

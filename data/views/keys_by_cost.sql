@@ -1,0 +1,28 @@
+-- Purpose: which lines of one account are on a page of transactions, from the dearest to the
+--          cheapest, then by seq
+--          ($direction 1), or the other way round (-1).
+-- Grain:   one row for each line, at most $limit.
+-- Columns: seq; sort_1 … in ascending order are the page's order (microseconds, micros, seq).
+-- Parameters: booked days from $start (included) to $end (excluded); an empty list lets all pass;
+--          lines after the keys $key_1 …, or from the first one when $key_1 is NULL.
+-- Sources: lake.lines.
+SELECT seq, sort_1, sort_2
+FROM (
+    SELECT
+        seq,
+        -cost_micros * $direction AS sort_1,
+        seq * $direction AS sort_2
+    FROM lake.lines
+    WHERE account_id = $account_id
+        AND local_month BETWEEN $first_month AND $last_month
+        AND booked_on >= $start
+        AND booked_on < $end
+        AND (len($metrics) = 0 OR list_contains($metrics, metric))
+        AND (len($services) = 0 OR list_contains($services, service))
+        AND (len($statuses) = 0 OR list_contains($statuses, status))
+        AND (len($campaigns) = 0 OR list_contains($campaigns, campaign_id))
+        AND (len($consumers) = 0 OR list_contains($consumers, consumer_id))
+)
+WHERE $key_1 IS NULL OR (sort_1, sort_2) > ($key_1, $key_2)
+ORDER BY sort_1, sort_2
+LIMIT $limit

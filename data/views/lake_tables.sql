@@ -1,0 +1,34 @@
+-- Purpose: the tables of the analytics store. Everything here can be made again from the ledger.
+-- Grain:   lines: one usage line (sandbox lines never come here). roll_*: sums of one sync's lines
+--          of one cell; several rows of a cell add up. sync_state: one row.
+-- Columns: *_micros in millionths of the currency; base_units in the metric's base unit;
+--          talk_seconds in seconds; occurred_at in UTC; booked_on the account's local day;
+--          local_month its year and month (YYYY-MM), the partition; pos the ledger position up to
+--          which the other tables are complete.
+-- Sources: usage_lines of the ledger, through data/sync.py alone.
+CREATE TABLE lake.lines (
+    seq BIGINT, id VARCHAR, account_id VARCHAR, event_id VARCHAR, metric VARCHAR, service VARCHAR,
+    direction VARCHAR, agent VARCHAR, status VARCHAR, campaign_id VARCHAR, consumer_id VARCHAR,
+    occurred_at TIMESTAMP, booked_on DATE, local_month VARCHAR, base_units BIGINT, pulses BIGINT,
+    talk_seconds BIGINT, connect_fee_micros BIGINT, cost_micros BIGINT, currency VARCHAR
+);
+ALTER TABLE lake.lines SET PARTITIONED BY (local_month);
+ALTER TABLE lake.lines SET SORTED BY (account_id ASC, occurred_at ASC);
+CREATE TABLE lake.roll_day (
+    account_id VARCHAR, booked_on DATE, metric VARCHAR, service VARCHAR, direction VARCHAR,
+    status VARCHAR, line_count BIGINT, base_units BIGINT, pulses BIGINT, talk_seconds BIGINT,
+    cost_micros BIGINT
+);
+ALTER TABLE lake.roll_day SET SORTED BY (account_id ASC, booked_on ASC);
+CREATE TABLE lake.roll_campaign (
+    account_id VARCHAR, booked_on DATE, campaign_id VARCHAR, line_count BIGINT,
+    base_units BIGINT, pulses BIGINT, talk_seconds BIGINT, cost_micros BIGINT
+);
+ALTER TABLE lake.roll_campaign SET SORTED BY (account_id ASC, booked_on ASC);
+CREATE TABLE lake.roll_consumer (
+    account_id VARCHAR, booked_on DATE, consumer_id VARCHAR, line_count BIGINT,
+    base_units BIGINT, pulses BIGINT, talk_seconds BIGINT, cost_micros BIGINT
+);
+ALTER TABLE lake.roll_consumer SET SORTED BY (account_id ASC, booked_on ASC);
+CREATE TABLE lake.sync_state (source VARCHAR, pos BIGINT, ledger_id VARCHAR);
+INSERT INTO lake.sync_state VALUES ('usage_lines', 0, $ledger_id);

@@ -1,0 +1,116 @@
+"""The booking date: open periods take what happened in them, closed ones never change."""
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from billing.booking import CLOCK_SKEW, CLOSES_AFTER, Booking, book, check_instant
+from billing.errors import InputError
+from tests.builders import NOON, account, at, day
+
+ACCOUNTS = [
+    account(anchor=15, zone="Europe/Lisbon"),
+    account(anchor=31, zone="America/New_York"),
+    account(anchor=1, zone="Africa/Cairo"),
+    account(anchor="31, 10 2026-03-31", zone="Asia/Tokyo, America/Havana 2026-02-10"),
+]
+
+
+@pytest.mark.parametrize(
+    ("occurred", "received", "closed_before", "booked", "corrects"),
+    [
+        # Before the first statement every period is open.
+        ("2020-01-01 12:00", "2026-11-22 12:00", None, "2020-01-01", None),
+        ("2026-11-20 12:00", "2026-11-22 12:00", "2026-11-15", "2026-11-20", None),
+        ("2026-11-15 00:00", "2026-11-22 12:00", "2026-11-15", "2026-11-15", None),
+        ("2026-11-14 23:59", "2026-11-22 12:00", "2026-11-15", "2026-11-22", "2026-10-15"),
+        ("2026-10-03 12:00", "2026-11-22 12:00", "2026-11-15", "2026-11-22", "2026-09-15"),
+        # Received on the next local day: counted on that day.
+        ("2026-11-14 12:00", "2026-11-23 00:00", "2026-11-15", "2026-11-23", "2026-10-15"),
+        # Received while the period was open, stored after it closed: the first open day.
+        ("2026-11-14 12:00", "2026-11-14 12:01", "2026-11-15", "2026-11-15", "2026-10-15"),
+    ],
+)
+def test_where_an_event_is_booked(
+    occurred: str, received: str, closed_before: str | None, booked: str, corrects: str | None
+):
+    closed = day(closed_before) if closed_before else None
+    found = book(account(anchor=15), at(occurred), at(received), closed)
+    assert found == Booking(day(booked), day(corrects) if corrects else None)
+
+
+def test_the_day_is_the_accounts_own():
+    for zone, booked in [("Asia/Kolkata", "2026-11-23"), ("America/New_York", "2026-11-22")]:
+        found = book(account(zone=zone), at("2026-11-22 20:00"), at("2026-11-22 20:00"), None)
+        assert found == Booking(day(booked))
+
+
+INSTANTS = st.integers(0, 365 * 24 * 60).map(lambda n: at("2026-01-01") + timedelta(minutes=n))
+
+
+@given(st.sampled_from(ACCOUNTS), INSTANTS, st.integers(0, 60 * 24 * 120), st.none() | INSTANTS)
+def test_a_booking_is_the_day_itself_or_a_correction_on_an_open_day(
+    owner, occurred: datetime, delay_minutes: int, closing: datetime | None
+):
+    received = occurred + timedelta(minutes=delay_minutes)
+    closed_before = owner.billing.period_of(closing.date()).start if closing else None
+    found = book(owner, occurred, received, closed_before)
+    happened_on = owner.zones.local_day(occurred)
+    if found.corrects_period is None:
+        assert found.booked_on == happened_on
+        return
+    assert closed_before is not None
+    assert happened_on < closed_before <= found.booked_on
+    corrected = owner.billing.period_of(happened_on)
+    assert found.corrects_period == corrected.start
+    assert corrected.end <= closed_before
+
+
+@given(
+    st.sampled_from(ACCOUNTS),
+    st.lists(st.tuples(st.integers(0, 200 * 24), st.integers(0, 60 * 24)), max_size=60),
+)
+@example(ACCOUNTS[0], [(0, 0), (40 * 24, 40 * 24), (40 * 24, 0)])
+def test_a_closed_period_never_changes(owner, arrivals: list[tuple[int, int]]):
+    """Events arrive in order, each some hours after it happened; periods close on their way."""
+    began = datetime(2026, 2, 1, tzinfo=UTC)
+    booked: Counter[date] = Counter()
+    closed: dict[date, int] = {}
+    closed_before: date | None = None
+    for received_hours, age_hours in sorted(arrivals):
+        received = began + timedelta(hours=received_hours)
+        while True:
+            first_open = closed_before or owner.zones.local_day(began)
+            period = owner.billing.period_of(first_open)
+            if owner.zones.start_of(period.end) + CLOSES_AFTER > received:
+                break
+            closed_before = period.end
+            closed |= {each: booked[each] for each in period.days()}
+        found = book(owner, received - timedelta(hours=age_hours), received, closed_before)
+        booked[found.booked_on] += 1
+        assert {each: booked[each] for each in closed} == closed
+
+
+@pytest.mark.parametrize(
+    ("occurred", "code"),
+    [
+        (NOON, None),
+        (NOON - timedelta(days=3650), None),
+        (NOON + CLOCK_SKEW, None),
+        (NOON + CLOCK_SKEW + timedelta(microseconds=1), "in_future"),
+        (datetime.max.replace(tzinfo=UTC), "in_future"),
+        (datetime(1, 1, 1, tzinfo=UTC), "invalid"),
+        (datetime(1989, 12, 31, tzinfo=UTC), "invalid"),
+        (NOON.replace(tzinfo=None), "invalid"),
+    ],
+)
+def test_an_instant_has_passed_and_has_a_zone(occurred: datetime, code: str | None):
+    if code is None:
+        check_instant(occurred, NOON)
+        return
+    with pytest.raises(InputError) as refusal:
+        check_instant(occurred, NOON)
+    assert (refusal.value.field, refusal.value.code) == ("time", code)

@@ -1,0 +1,159 @@
+"""Credit lots: which credit pays which charge, and that nothing is ever lost or invented."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from billing.lots import Lot, LotBook, LotKind
+from tests.builders import NOON, at
+
+EARLY = at("2026-01-01")
+
+
+def overdraft(micros: int = 0) -> Lot:
+    return Lot("debt", LotKind.OVERDRAFT, EARLY, micros)
+
+
+def lot(text: str) -> Lot:
+    """``"id paid|promotional micros [expires=DATE] [priority=N] [granted=DATE]"``."""
+    lot_id, kind, micros, *rest = text.split()
+    given = dict(part.split("=") for part in rest)
+    return Lot(
+        lot_id,
+        LotKind(kind),
+        at(given.get("granted", "2026-01-01")),
+        int(micros),
+        at(given["expires"]) if "expires" in given else None,
+        int(given.get("priority", 100)),
+    )
+
+
+def drawn(book: LotBook, micros: int) -> list[tuple[str, int]]:
+    return [(draw.lot_id, draw.micros) for draw in book.charge(micros, NOON)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("b paid 5 priority=1", "a promotional 5 expires=2026-12-01 priority=2"),
+        ("b paid 5 expires=2026-12-01", "a promotional 5 expires=2026-12-02"),
+        ("b promotional 5 expires=2026-12-01", "a promotional 5"),
+        ("b promotional 5 expires=2026-12-01", "a paid 5 expires=2026-12-01 granted=2025-01-01"),
+        ("b promotional 5 granted=2026-06-01", "a paid 5 granted=2025-01-01"),
+        ("b paid 5 expires=2027-01-01", "a promotional 5"),
+        ("b paid 5 granted=2026-01-01", "a paid 5 granted=2026-01-02"),
+        ("a paid 5", "b paid 5"),
+    ],
+)
+def test_the_order_in_which_lots_burn(first: str, second: str):
+    for lots in ([first, second], [second, first]):
+        book = LotBook([lot(text) for text in lots], overdraft())
+        assert drawn(book, 7) == [(first[0], 5), (second[0], 2)]
+
+
+@pytest.mark.parametrize(
+    ("lots", "micros", "draws"),
+    [
+        (["a paid 10"], 0, []),
+        (["a paid 10"], 10, [("a", 10)]),
+        (["a paid 10"], 11, [("a", 10), ("debt", 1)]),
+        ([], 3, [("debt", 3)]),
+        (["a paid 0", "b paid 4"], 2, [("b", 2)]),
+        (["a promotional 9 expires=2026-11-22T12:00", "b paid 4"], 2, [("b", 2)]),
+        (["a promotional 9 expires=2026-11-22T12:01", "b paid 4"], 2, [("a", 2)]),
+        (["a promotional 9 expires=2026-11-22T12:00"], 2, [("debt", 2)]),
+    ],
+)
+def test_what_pays_a_charge(lots: list[str], micros: int, draws: list[tuple[str, int]]):
+    assert drawn(LotBook([lot(text) for text in lots], overdraft()), micros) == draws
+
+
+@pytest.mark.parametrize(
+    ("debt", "credit", "left", "debt_left"),
+    [(0, 5, 5, 0), (1, 5, 4, 0), (3, 5, 2, 0), (5, 5, 0, 0), (8, 5, 0, 3)],
+)
+def test_a_credit_repays_debt_first(debt: int, credit: int, left: int, debt_left: int):
+    book = LotBook([], overdraft(-debt))
+    new = lot(f"a paid {credit}")
+    assert sum(draw.micros for draw in book.add(new)) == 0
+    assert (new.remaining_micros, book.overdraft.remaining_micros) == (left, -debt_left)
+    assert book.posted_micros == credit - debt
+    assert "a" in book.changed
+
+
+def test_an_expired_lot_gives_all_it_has_left_and_pays_nothing_more():
+    book = LotBook([expired := lot("a promotional 5 expires=2026-11-22"), lot("b paid 5")],
+                   overdraft())  # fmt: skip
+    assert [(draw.lot_id, draw.micros) for draw in book.take_all(expired)] == [("a", 5)]
+    assert book.posted_micros == 5
+    assert drawn(book, 6) == [("b", 5), ("debt", 1)]
+
+
+CREDITS = st.tuples(
+    st.just("credit"),
+    st.integers(1, 10**9),
+    st.sampled_from([LotKind.PAID, LotKind.PROMOTIONAL]),
+    st.none() | st.integers(-5, 40),
+    st.sampled_from([1, 100]),
+)
+CHARGES = st.tuples(st.just("charge"), st.integers(0, 10**9))
+EXPIRIES = st.tuples(st.just("expire"))
+STEPS = st.lists(CREDITS | CHARGES | CHARGES | EXPIRIES, max_size=40)
+
+
+class Wallet:
+    """A book with its entries, checked after every step."""
+
+    def __init__(self) -> None:
+        self.book = LotBook([], overdraft())
+        self.lots: list[Lot] = []
+        self.entries: list[int] = []
+        self.now = NOON
+
+    def credit(self, micros: int, kind: LotKind, days: int | None, priority: int) -> None:
+        debt = -self.book.overdraft.remaining_micros
+        expires = None if days is None else self.now + timedelta(days=days)
+        new = Lot(f"{len(self.lots):03}", kind, self.now, micros, expires, priority)
+        self.lots.append(new)
+        draws = self.book.add(new)
+        self.entries.append(micros)
+        assert sum(draw.micros for draw in draws) == 0
+        assert new.remaining_micros == max(0, micros - debt)
+
+    def charge(self, micros: int) -> None:
+        before = {each.id: each.remaining_micros for each in self.lots}
+        valid = [one for one in self.lots if one.expires_at is None or one.expires_at > self.now]
+        spendable = sum(one.remaining_micros for one in valid)
+        draws = self.book.charge(micros, self.now)
+        self.entries.append(-micros)
+        assert sum(draw.micros for draw in draws) == micros
+        assert all(draw.micros > 0 for draw in draws)
+        from_debt = sum(draw.micros for draw in draws if draw.lot_id == "debt")
+        assert from_debt == max(0, micros - spendable)
+        burned = [draw.lot_id for draw in draws if draw.lot_id != "debt"]
+        usable = [one for one in sorted(valid, key=lambda one: one.burn_key) if before[one.id]]
+        assert burned == [one.id for one in usable[: len(burned)]]
+
+    def expire(self) -> None:
+        self.now += timedelta(days=3)
+        for each in self.lots:
+            if each.expires_at and each.expires_at <= self.now and each.remaining_micros:
+                (draw,) = self.book.take_all(each)
+                self.entries.append(-draw.micros)
+                assert each.remaining_micros == 0
+
+    def check(self) -> None:
+        total = sum(one.remaining_micros for one in [*self.lots, self.book.overdraft])
+        assert total == sum(self.entries) == self.book.posted_micros
+        assert all(one.remaining_micros >= 0 for one in self.lots)
+        assert self.book.overdraft.remaining_micros <= 0
+
+
+@given(STEPS)
+def test_lots_and_entries_agree_whatever_happens(steps):
+    wallet = Wallet()
+    for name, *arguments in steps:
+        getattr(wallet, name)(*arguments)
+        wallet.check()

@@ -1,0 +1,252 @@
+"""The writer: one thread, shared commits, each job's own fate, no answer before the commit."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy import event as listeners
+from sqlalchemy.exc import IntegrityError
+
+from data import writer as writing
+from data.database import Database
+from data.writer import BusyError, Writer
+from tests.builders import open_truth
+
+PATIENCE_SECONDS = 30  # how long a test waits before it says that something hangs
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = open_truth(tmp_path)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def writer(database: Database) -> Iterator[Writer]:
+    opened = Writer(database)
+    yield opened
+    opened.close()
+
+
+def note(name: str) -> Callable[[Connection], str]:
+    """A job that writes one fact."""
+
+    def work(connection: Connection) -> str:
+        connection.execute(text("INSERT INTO facts VALUES (:name, 'x')"), {"name": name})
+        return name
+
+    return work
+
+
+def facts(database: Database) -> set[str]:
+    with database.read() as connection:
+        return set(connection.scalars(text("SELECT name FROM facts")))
+
+
+def in_thread(work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    """The result of a call on a thread of its own."""
+    answer: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(work(*arguments))
+        except BaseException as error:  # what the call raised is its result
+            answer.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return answer
+
+
+class Gate:
+    """A job that holds the writer until it is opened."""
+
+    def __init__(self) -> None:
+        self.entered, self.opened = threading.Event(), threading.Event()
+
+    def work(self, _connection: Connection) -> None:
+        self.entered.set()
+        assert self.opened.wait(PATIENCE_SECONDS)
+
+
+def hold(writer: Writer) -> tuple[Gate, Future[None]]:
+    """Occupies the writer: what is written now waits in the queue."""
+    gate = Gate()
+    answer = in_thread(writer.write, gate.work)
+    assert gate.entered.wait(PATIENCE_SECONDS)
+    return gate, answer
+
+
+def wait_for_queue(writer: Writer, count: int) -> None:
+    """Returns once so many jobs are waiting."""
+    ticker = threading.Event()
+    for _ in range(PATIENCE_SECONDS * 100):
+        if writer._waiting.qsize() == count:
+            return
+        ticker.wait(0.01)
+    pytest.fail(f"{writer._waiting.qsize()} jobs wait, not {count}")
+
+
+def test_many_threads_write_and_each_gets_its_own_answer(writer: Writer, database: Database):
+    names = [f"fact {n}" for n in range(400)]
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(lambda name: writer.write(note(name)), names)) == names
+    assert facts(database) == set(names)
+
+
+def test_jobs_run_one_at_a_time_on_one_thread(writer: Writer):
+    running: list[str] = []
+    threads = set()
+
+    def work(_connection: Connection) -> None:
+        running.append("in")
+        threads.add(threading.current_thread().name)
+        assert len(running) == 1
+        running.pop()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: writer.write(work), range(100)))
+    assert threads == {"writer"}
+
+
+def test_an_answer_comes_only_after_the_commit(writer: Writer, database: Database):
+    reached, may_commit = threading.Event(), threading.Event()
+
+    def before_commit(_connection: Connection) -> None:
+        reached.set()
+        assert may_commit.wait(PATIENCE_SECONDS)
+
+    listeners.listen(database.writer_engine, "commit", before_commit)
+    answer = in_thread(writer.write, note("a"))
+    assert reached.wait(PATIENCE_SECONDS)
+    assert not answer.done()
+    assert facts(database) == set()
+    may_commit.set()
+    assert answer.result(PATIENCE_SECONDS) == "a"
+    assert facts(database) == {"a"}
+
+
+def test_a_failing_job_fails_alone(writer: Writer, database: Database):
+    def broken(connection: Connection) -> None:
+        note("half done")(connection)
+        raise ValueError("no")
+
+    gate, held = hold(writer)
+    jobs = [note("a"), broken, note("b"), note("a"), note("c")]
+    answers = []
+    for count, job in enumerate(jobs, start=1):
+        answers.append(in_thread(writer.write, job))
+        wait_for_queue(writer, count)
+    gate.opened.set()
+    held.result(PATIENCE_SECONDS)
+    errors = [answer.exception(PATIENCE_SECONDS) for answer in answers]
+    assert [type(error) for error in errors] == [
+        type(None), ValueError, type(None), IntegrityError, type(None),
+    ]  # fmt: skip
+    assert facts(database) == {"a", "b", "c"}
+
+
+def test_what_waits_shares_one_commit(writer: Writer, database: Database):
+    commits: list[int] = []
+    gate, held = hold(writer)
+    answers = [in_thread(writer.write, note(str(n))) for n in range(20)]
+    wait_for_queue(writer, 20)
+    listeners.listen(database.writer_engine, "commit", lambda _connection: commits.append(1))
+    gate.opened.set()
+    for answer in [held, *answers]:
+        answer.result(PATIENCE_SECONDS)
+    assert len(commits) == 2  # the gate's own, and one for all that waited
+
+
+def test_a_failed_commit_fails_every_job_and_the_next_one_works(writer: Writer, database: Database):
+    def refuse(_connection: Connection) -> None:
+        raise OSError("disk full")
+
+    listeners.listen(database.writer_engine, "commit", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        writer.write(note("a"))
+    listeners.remove(database.writer_engine, "commit", refuse)
+    assert facts(database) == set()
+    assert writer.write(note("a")) == "a"
+
+
+def test_a_full_queue_says_busy(database: Database, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(writing, "LONGEST_QUEUE", 2)
+    writer = Writer(database)
+    gate, held = hold(writer)
+    waiting = [in_thread(writer.write, note(name)) for name in ("a", "b")]
+    wait_for_queue(writer, 2)
+    with pytest.raises(BusyError) as refusal:
+        writer.write(note("c"))
+    assert refusal.value.code == "busy"
+    gate.opened.set()
+    for answer in [held, *waiting]:
+        answer.result(PATIENCE_SECONDS)
+    writer.close()
+    assert facts(database) == {"a", "b"}
+
+
+def test_closing_finishes_what_waits_and_takes_no_more(database: Database):
+    writer = Writer(database)
+    gate, held = hold(writer)
+    answers = [in_thread(writer.write, note(str(n))) for n in range(300)]
+    wait_for_queue(writer, 300)
+    closing = in_thread(writer.close)
+    wait_for_queue(writer, 301)
+    with pytest.raises(BusyError):
+        writer.write(note("late"))
+    gate.opened.set()
+    for answer in [held, closing, *answers]:
+        answer.result(PATIENCE_SECONDS)
+    assert facts(database) == {str(n) for n in range(300)}
+    writer.close()
+
+
+def test_nobody_is_left_waiting_when_it_closes(database: Database):
+    """A job handed over while the writer closes is either written or refused."""
+    for turn in range(10):
+        writer = Writer(database)
+        answers = [in_thread(writer.write, note(f"{turn} {n}")) for n in range(8)]
+        writer.close()
+        errors = [answer.exception(PATIENCE_SECONDS) for answer in answers]
+        assert {type(error) for error in errors} <= {type(None), BusyError}
+        kept = sum(error is None for error in errors)
+        assert sum(name.startswith(f"{turn} ") for name in facts(database)) == kept
+
+
+def test_an_end_marker_is_never_overtaken(database: Database):
+    """A caller who found the writer open gets in before the end, however late it is."""
+    writer = Writer(database)
+    inside, go_on = threading.Event(), threading.Event()
+    put = writer._waiting.put_nowait
+
+    def slow_put(job: Any) -> None:
+        inside.set()
+        assert go_on.wait(PATIENCE_SECONDS)
+        put(job)
+
+    writer._waiting.put_nowait = slow_put  # type: ignore[method-assign, assignment]
+    answer = in_thread(writer.write, note("a"))
+    assert inside.wait(PATIENCE_SECONDS)
+    closing = in_thread(writer.close)
+    go_on.set()
+    closing.result(PATIENCE_SECONDS)
+    assert answer.result(PATIENCE_SECONDS) == "a"
+
+
+def test_a_database_that_can_not_begin_answers_with_its_error():
+    class Locked:
+        @contextmanager
+        def write(self) -> Iterator[Connection]:
+            raise TimeoutError("database is locked")
+            yield
+
+    writer = Writer(Locked())  # type: ignore[arg-type]
+    with pytest.raises(TimeoutError, match="locked"):
+        writer.write(note("a"))
+    writer.close()
