@@ -18,11 +18,13 @@ MAY_IMPORT = {
     "components": {"components", "billing"},
     "exports": {"exports", "billing"},
     "data": {"data", "billing"},
-    # Not themselves: a page that imports a page is executed twice.
+    # Not themselves: a page that imports a page is executed twice (what they share is in modules
+    # whose name starts with an underscore, which Dash does not take for pages).
     "pages": {"components", "billing"},
-    "api": {"api", "data", "billing"},
+    "api": {"api", "data", "billing", "exports"},
 }
 OURS = {*MAY_IMPORT, "app"}
+SHARED_BY_PAGES = "pages._"
 # The rules need no library at all; a forecaster or a gateway is a port there.
 STANDARD_LIBRARY_ONLY = {"billing"}
 
@@ -113,7 +115,7 @@ def arrow_the_wrong_way(path: Path, tree: ast.Module) -> Iterator[str]:
     seen = set()
     for name, node in imports(path, tree):
         top = name.split(".")[0]
-        wrong = top in OURS and top not in allowed
+        wrong = top in OURS and top not in allowed and not name.startswith(SHARED_BY_PAGES)
         foreign = package in STANDARD_LIBRARY_ONLY and top not in sys.stdlib_module_names | allowed
         if (wrong or foreign) and (top, place(path, node)) not in seen:
             seen.add((top, place(path, node)))

@@ -1,0 +1,77 @@
+"""The desk behind the screens: ports of billing/ filled in for the request being answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import select
+
+from billing.access import ALL_ACCOUNTS, AccountScope, Viewer
+from billing.accounts import Account
+from billing.clock import Clock
+from billing.rates import RateList
+from billing.usage import UsageReader
+from data import tables as t
+from data.installation import Installation
+from data.price_books import load_rate_lists
+from data.sessions import accounts_of
+
+
+class ServerDesk:
+    """Implements ``billing.desk.Desk`` on one installation and the current web request."""
+
+    def __init__(
+        self,
+        installation: Installation,
+        viewer: Callable[[], Viewer],
+        scope: Callable[[], AccountScope],
+        reader: UsageReader | None = None,
+    ) -> None:
+        self._installation = installation
+        self._viewer = viewer
+        self._scope = scope
+        self._reader = reader
+
+    @property
+    def clock(self) -> Clock:
+        """The clock in effect."""
+        return self._installation.clock
+
+    @property
+    def reader(self) -> UsageReader:
+        """Reads usage and the wallet."""
+        return self._reader or self._installation.reader
+
+    def viewer(self) -> Viewer:
+        """The signed-in person."""
+        return self._viewer()
+
+    def scope(self) -> AccountScope:
+        """The account the person looks at."""
+        return self._scope()
+
+    def accounts(self) -> Sequence[Account]:
+        """The accounts the person may switch to, by name."""
+        with self._installation.database.read() as connection:
+            return accounts_of(connection, self._viewer())
+
+    def price_lists(self, scope: AccountScope) -> Sequence[RateList]:
+        """Every list that prices the account on any of its plans, oldest first."""
+        plans = sorted({plan for _, plan in scope.account.plans})
+        with self._installation.database.read() as connection:
+            return load_rate_lists(connection, scope.account, plans)
+
+    def loading_percent(self) -> int | None:
+        """How much of a demo or import into the account has arrived; none when all has."""
+        imports = t.imports.c
+        with self._installation.database.read() as connection:
+            row = connection.execute(
+                select(imports.rows_read, imports.rows_total)
+                .where(imports.status == "running")
+                .where(imports.account_id.in_([self._scope().account_id, ALL_ACCOUNTS]))
+                .order_by(imports.started_at.desc())
+                .limit(1)
+            ).first()
+        if row is None:
+            return None
+        return min(99, 100 * row.rows_read // row.rows_total) if row.rows_total else 0

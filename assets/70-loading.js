@@ -1,0 +1,165 @@
+/* Between two pages: old figures must not look current, and a page that could not be loaded says
+   so instead of leaving them on the screen. */
+(function () {
+  "use strict";
+  var root = document.documentElement;
+  var PAGE = "_pages_content";
+  var FAILED = "page-has-failed";
+  var MOST_FRAMES = 60;
+  var isOtherPage = false;
+
+  function panel(title, text, label, act) {
+    var box = document.createElement("div");
+    box.id = "page-failed";
+    box.setAttribute("role", "alert");
+    [["span", "icon icon-warning"], ["h1", "", title], ["p", "", text]].forEach(function (part) {
+      var element = document.createElement(part[0]);
+      element.className = part[1];
+      element.textContent = part[2] || "";
+      box.appendChild(element);
+    });
+    var button = document.createElement("button");
+    button.type = "button";
+    button.className = "btn btn-main";
+    button.textContent = label;
+    button.addEventListener("click", act);
+    box.appendChild(button);
+    return box;
+  }
+
+  function clear() {
+    var old = document.getElementById("page-failed");
+    root.classList.remove(FAILED);
+    if (old) {
+      old.remove();
+    }
+  }
+
+  function show(box) {
+    clear();
+    root.classList.add(FAILED);
+    document.body.appendChild(box);
+    box.querySelector("button").focus({ preventScroll: true });
+  }
+
+  function signIn() {
+    var here = window.location.pathname + window.location.search;
+    window.location.assign("/sign-in?next=" + encodeURIComponent(here));
+  }
+
+  function reload() {
+    window.location.reload();
+  }
+
+  function failed(status) {
+    if (status === 401) {
+      show(panel("You are signed out", "Sign in again to see this page.", "Sign in", signIn));
+    } else if (status === 0) {
+      show(
+        panel(
+          "This page could not be loaded",
+          "The server did not answer. Check the connection, then try again.",
+          "Retry",
+          reload
+        )
+      );
+    } else {
+      show(
+        panel(
+          "This page could not be loaded",
+          "The server answered with an error (" + status + "). Nothing was changed.",
+          "Retry",
+          reload
+        )
+      );
+    }
+  }
+
+  function isPageRequest(resource, options) {
+    var address = typeof resource === "string" ? resource : resource.url || String(resource);
+    if (/_dash-(layout|dependencies)(\?|$)/.test(address)) {
+      return true;
+    }
+    var body = options && options.body;
+    return (
+      address.indexOf("_dash-update-component") >= 0 &&
+      typeof body === "string" &&
+      body.indexOf(PAGE) >= 0
+    );
+  }
+
+  var send = window.fetch;
+  window.fetch = function (resource, options) {
+    var answer = send.apply(window, arguments);
+    if (!isPageRequest(resource, options)) {
+      return answer;
+    }
+    return answer.then(
+      function (response) {
+        if (response.status >= 400) {
+          failed(response.status);
+        } else {
+          clear();
+        }
+        return response;
+      },
+      function (error) {
+        /* Leaving the page aborts its requests; that is no failure to report. */
+        if (error.name !== "AbortError") {
+          failed(0);
+        }
+        throw error;
+      }
+    );
+  };
+
+  function showCurrentPreset() {
+    var current = document.querySelector(".seg-presets [aria-current]");
+    if (current) {
+      var row = current.parentElement;
+      row.scrollLeft = current.offsetLeft - (row.clientWidth - current.offsetWidth) / 2;
+    }
+  }
+
+  /* The answer has come, but React may need some frames until its elements are there. */
+  function scrollToHash(framesLeft) {
+    var target = document.getElementById(window.location.hash.slice(1));
+    if (target) {
+      target.scrollIntoView();
+    } else if (framesLeft > 0) {
+      window.requestAnimationFrame(function () {
+        scrollToHash(framesLeft - 1);
+      });
+    }
+  }
+
+  function arrived() {
+    window.requestAnimationFrame(showCurrentPreset);
+    if (window.location.hash) {
+      scrollToHash(MOST_FRAMES);
+    } else if (isOtherPage && document.activeElement === document.body) {
+      var main = document.getElementById("main");
+      if (main) {
+        main.focus({ preventScroll: true });
+      }
+    }
+    isOtherPage = false;
+  }
+
+  document.addEventListener("usage:navigate", function (event) {
+    isOtherPage = event.detail.isOtherPage;
+  });
+
+  new MutationObserver(function (changes) {
+    changes.forEach(function (change) {
+      var isDone = change.target.id === PAGE && !change.target.hasAttribute("data-dash-is-loading");
+      if (isDone) {
+        window.setTimeout(arrived, 0);
+      }
+    });
+  }).observe(document.documentElement, {
+    subtree: true,
+    attributes: true,
+    attributeFilter: ["data-dash-is-loading"],
+  });
+})();

@@ -1,0 +1,1 @@
+"""Files: a report object in, bytes or a stream out."""

@@ -1,0 +1,180 @@
+"""What every page shares: who is looking, the shell around the content, regions that fail alone.
+
+A page is rendered whole by one request, from its address alone. Each region of it is built by a
+function of its own, so that one that fails says so while the others stay.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any, cast
+
+from flask import current_app
+
+from billing.access import AccountScope
+from billing.accounts import Account
+from billing.desk import Desk
+from billing.errors import ProductError
+from billing.overview import WalletNow, wallet_now
+from billing.periods import Period
+from billing.plans import Gates
+from components import format as fmt
+from components import shell, states
+from components.balance import BalanceView
+
+DESK = "usage_desk"
+PAGES = ("usage", "rates", "settings")
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Visit:
+    """One request for a page: the address it came with, and what the person may see."""
+
+    path: str
+    search: str
+
+    @cached_property
+    def desk(self) -> Desk:
+        """The ports behind the screens."""
+        return cast(Desk, current_app.extensions[DESK])
+
+    @cached_property
+    def scope(self) -> AccountScope:
+        """The account being looked at, as whom."""
+        return self.desk.scope()
+
+    @property
+    def account(self) -> Account:
+        """The account being looked at."""
+        return self.scope.account
+
+    @cached_property
+    def now(self) -> datetime:
+        """One instant for the whole page."""
+        return self.desk.clock.now()
+
+    @property
+    def today(self) -> date:
+        """The account's local day."""
+        return self.account.today(self.now)
+
+    @property
+    def zone(self) -> str:
+        """The account's time zone today."""
+        return self.account.zones.name_on(self.today)
+
+    @property
+    def gates(self) -> Gates:
+        """What the account's plan opens today."""
+        return self.account.gates_on(self.today)
+
+    @cached_property
+    def wallet(self) -> WalletNow:
+        """The wallet, read once for header and cards."""
+        return wallet_now(self.desk.reader, self.scope, self.now)
+
+    @property
+    def balance_view(self) -> BalanceView:
+        """The wallet as the components show it."""
+        wallet = self.wallet
+        return BalanceView(
+            balance=wallet.balance,
+            today_micros=wallet.today_micros,
+            period_micros=wallet.period_micros,
+            billing_period=wallet.billing_period,
+            runway=wallet.runway,
+            locale=self.account.locale,
+            zone=self.zone,
+        )
+
+    def region(self, title: str, build: Callable[[], Any]) -> Any:
+        """What ``build`` gives, or a card that says what failed and offers to try again."""
+        try:
+            return build()
+        except ProductError as error:
+            return states.refused(title, error.message)
+        except Exception:  # the boundary of a region: the others stay, old figures don't
+            error_id = secrets.token_hex(4)
+            _log.exception("region %r failed (%s)", title, error_id)
+            return states.failed(title, self.path + self.search, error_id)
+
+    def watermark(self, complete_to: datetime) -> Any:
+        """The line under a set of figures."""
+        return states.watermark(complete_to, self.zone)
+
+
+def framed(
+    search: str | None,
+    path: str,
+    current: str,
+    crumbs: Sequence[shell.Crumb],
+    content: Callable[[Visit], Sequence[Any]],
+) -> Any:
+    """A whole page: the shell with navigation and balance around what ``content`` gives."""
+    visit = Visit(path, search or "")
+    try:
+        view = _shell_view(visit, current, crumbs)
+    except ProductError as error:
+        return states.standalone(error.message)
+    try:
+        body: Sequence[Any] = [_loading_notice(visit), *content(visit)]
+    except ProductError as error:
+        body = [refused_state(error)]
+    return shell.shell(list(body), view)
+
+
+def refused_state(error: ProductError) -> Any:
+    """What a page shows instead of its content when the person or plan may not see it."""
+    if error.code == "plan_lacks":
+        return states.locked("Not on your plan", error.message)
+    return states.empty("This page can't be shown", error.message)
+
+
+def period_text(visit: Visit, period: Period) -> str:
+    """A period with what it is: ``1 – 30 Nov 2026 · billing period, 8 days left``."""
+    kind = _period_kind(visit, period)
+    days_left = (period.end - visit.today).days - 1 if visit.today in period else None
+    return shell.period_detail(fmt.period_label(period), kind, days_left, visit.account.locale)
+
+
+def _period_kind(visit: Visit, period: Period) -> str | None:
+    return "billing period" if period == visit.account.billing.period_of(period.start) else None
+
+
+def _loading_notice(visit: Visit) -> Any:
+    percent = visit.desk.loading_percent()
+    if percent is None:
+        return None
+    return states.loading_notice(percent)
+
+
+def _shell_view(visit: Visit, current: str, crumbs: Sequence[shell.Crumb]) -> shell.ShellView:
+    viewer, account = visit.desk.viewer(), visit.account
+    return shell.ShellView(
+        pages=PAGES,
+        current=current,
+        crumbs=tuple(crumbs),
+        account=_choice(account, visit.today),
+        accounts=tuple(_choice(each, visit.today) for each in visit.desk.accounts()),
+        person=shell.Person(viewer.name, viewer.email, visit.scope.role.value),
+        balance=_header_balance(visit),
+    )
+
+
+def _header_balance(visit: Visit) -> BalanceView | None:
+    try:
+        return visit.balance_view
+    except Exception:  # the header goes without its balance; the balance card says what failed
+        _log.exception("the header's balance could not be read")
+        return None
+
+
+def _choice(account: Account, today: date) -> shell.AccountChoice:
+    details = (account.plan_on(today).label, account.currency, account.zones.name_on(today))
+    return shell.AccountChoice(account.id, account.name, " · ".join(details))

@@ -1,0 +1,50 @@
+"""/settings: the account's facts, and the way into Billing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dash
+
+from components import format as fmt
+from components import settings_page, shell
+from components.links import Choice
+from pages._frame import Visit, framed
+
+PATH = "/settings"
+
+dash.register_page(__name__, PATH, title="Settings", name="Settings")
+
+BILLING = (
+    settings_page.SettingsLink(
+        Choice("Usage", "/billing/usage"), "What was spent, by metric, day and campaign."
+    ),
+    settings_page.SettingsLink(
+        Choice("Usage rates", "/billing/rates"), "What each metric means and costs."
+    ),
+)
+
+
+def layout(search: str | None = None, **_: Any) -> Any:
+    """The whole page."""
+    return framed(search, PATH, "settings", (shell.Crumb("Settings"),), _content)
+
+
+def _content(visit: Visit) -> Sequence[Any]:
+    account = visit.account
+    period = account.billing.period_of(visit.today)
+    facts = [
+        ("Account", account.name),
+        ("Plan", account.plan_on(visit.today).label),
+        ("Currency", account.currency),
+        ("Time zone", visit.zone),
+        ("Billing period", f"{fmt.period_label(period)}, from day {period.start.day}"),
+        ("Environment", account.environment.capitalize()),
+    ]
+    if account.paid_since:
+        facts.append(("Paid plan since", fmt.long_day(account.paid_since)))
+    return [
+        shell.page_head("Settings"),
+        settings_page.settings_page(BILLING, tuple(facts)),
+    ]

@@ -1,0 +1,209 @@
+"""/billing/usage: what was spent in a period, by day, metric, consumer and month."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dash
+from dash import html
+
+from billing.overview import (
+    Consumption,
+    PeriodUsage,
+    begun_days,
+    months,
+    period_usage,
+    session_usage,
+    top_consumers,
+)
+from billing.queries import UsageQuery, parse_search
+from billing.usage import Dimension
+from components import charts, consumers, metric_table, shell, states
+from components import format as fmt
+from components import months as months_card
+from components.cards import balance_card, cards, runway_card, spend_card
+from pages._bar import usage_bar
+from pages._frame import Visit, framed, period_text
+
+PATH = "/billing/usage"
+CRUMBS = (
+    shell.Crumb("Settings", "/settings"),
+    shell.Crumb("Billing", "/settings#billing"),
+    shell.Crumb("Usage"),
+)
+
+dash.register_page(__name__, PATH, title="Usage", name="Usage")
+
+
+def layout(search: str | None = None, **_: Any) -> Any:
+    """The whole page for one address."""
+    return framed(search, PATH, "usage", CRUMBS, _content)
+
+
+def _content(visit: Visit) -> Sequence[Any]:
+    if visit.gates.is_sandbox_only:
+        return _session(visit)
+    query, notices = parse_search(visit.search, visit.account, visit.today)
+    figures: list[PeriodUsage] = []
+
+    def usage() -> PeriodUsage:
+        """One read for the headline, the chart and the table; a failed one fails again."""
+        if not figures:
+            figures.append(period_usage(visit.desk.reader, visit.scope, query, visit.today))
+        return figures[0]
+
+    return [
+        shell.page_head("Usage", period_text(visit, query.period)),
+        states.notices(notices),
+        usage_bar(visit, query, PATH),
+        cards(
+            [
+                visit.region("Spend", lambda: _spend(visit, query, usage())),
+                visit.region("Balance", lambda: balance_card(visit.balance_view)),
+                visit.region("How long it lasts", lambda: runway_card(visit.balance_view)),
+            ]
+        ),
+        visit.region("Cost by day", lambda: _chart(visit, query, usage())),
+        visit.region("Usage by metric", lambda: _table(visit, query, usage())),
+        _side_by_side(visit, query),
+    ]
+
+
+def _side_by_side(visit: Visit, query: UsageQuery) -> Any:
+    return states.pair(
+        visit.region("Top consumers", lambda: _consumers(visit, query)),
+        visit.region("Month over month", lambda: _months(visit, query)),
+    )
+
+
+def _spend(visit: Visit, query: UsageQuery, usage: PeriodUsage) -> Any:
+    label = "Spend this period" if query.preset == "this_period" else "Spend in these days"
+    return spend_card(
+        usage.cost_micros,
+        usage.before_micros,
+        query.compared_with,
+        visit.account.currency,
+        visit.account.locale,
+        label,
+    )
+
+
+def _chart(visit: Visit, query: UsageQuery, usage: PeriodUsage) -> Any:
+    view = charts.ChartView(
+        rows=usage.daily,
+        period=query.period,
+        today=visit.today,
+        granularity=query.granularity,
+        currency=visit.account.currency,
+        locale=visit.account.locale,
+    )
+    return charts.daily_chart(view)
+
+
+def _table(visit: Visit, query: UsageQuery, usage: PeriodUsage) -> Any:
+    rows = tuple(
+        metric_table.MetricRow(
+            metric=row.metric,
+            count=row.count,
+            base_units=row.base_units,
+            cost_micros=row.cost_micros,
+            before_micros=row.before_micros,
+            series=row.daily_micros,
+            href=f"{PATH}/{row.metric.id}{query.search()}" if visit.gates.has_drill_down else None,
+            rate_href=f"/billing/rates#{row.metric.id}",
+        )
+        for row in usage.metrics
+    )
+    table = metric_table.metric_table(
+        metric_table.MetricTableView(
+            rows,
+            visit.account.currency,
+            visit.account.locale,
+            versus=fmt.versus_label(query.compared_with),
+            series_label=fmt.days_text(
+                len(begun_days(query.period, visit.today)), visit.account.locale
+            ),
+        )
+    )
+    return html.Div([table, visit.watermark(usage.complete_to)])
+
+
+def _consumers(visit: Visit, query: UsageQuery) -> Any:
+    reader, scope = visit.desk.reader, visit.scope
+    people, people_total, complete_to = top_consumers(reader, scope, query, Dimension.CONSUMER)
+    campaigns, campaign_total, _ = top_consumers(reader, scope, query, Dimension.CAMPAIGN)
+
+    def rows(found: Sequence[Consumption], name: str) -> tuple[consumers.ConsumerRow, ...]:
+        return tuple(
+            consumers.ConsumerRow(
+                row.name,
+                row.count,
+                row.cost_micros,
+                PATH + query.with_filter(name, [row.item_id]).search(),
+            )
+            for row in found
+        )
+
+    view = consumers.ConsumersView(
+        consumers=rows(people, "consumer"),
+        consumers_total_micros=people_total,
+        campaigns=rows(campaigns, "campaign"),
+        campaigns_total_micros=campaign_total,
+        currency=visit.account.currency,
+        locale=visit.account.locale,
+    )
+    return consumers.consumers_card(view, visit.watermark(complete_to))
+
+
+def _months(visit: Visit, query: UsageQuery) -> Any:
+    found, complete_to = months(visit.desk.reader, visit.scope, query.filters, visit.today)
+    rows = tuple(
+        months_card.MonthRow(
+            each.month,
+            each.cost_micros,
+            each.is_running,
+            PATH + query.with_period(each.month, visit.account, visit.today).search(),
+        )
+        for each in found
+    )
+    view = months_card.MonthsView(rows, visit.account.currency, visit.account.locale)
+    return months_card.months_card(view, visit.watermark(complete_to))
+
+
+def _session(visit: Visit) -> Sequence[Any]:
+    """A Free account: what its sandbox recorded since this sign-in, and what a plan adds."""
+    usage = session_usage(visit.desk.reader, visit.scope, visit.today)
+    rows = tuple(
+        metric_table.MetricRow(
+            row.metric, row.count, row.base_units, row.cost_micros, 0, row.daily_micros, None,
+            f"/billing/rates#{row.metric.id}",
+        )
+        for row in usage.metrics
+    )  # fmt: skip
+    since = fmt.clock_time(visit.scope.session_started_at, visit.zone)
+    return [
+        shell.page_head("Usage", f"Sandbox usage since you signed in at {since}"),
+        states.sandbox_locked(),
+        visit.region(
+            "Sandbox usage",
+            lambda: (
+                metric_table.metric_table(
+                    metric_table.MetricTableView(
+                        rows,
+                        visit.account.currency,
+                        visit.account.locale,
+                        versus="",
+                        series_label="",
+                        caption="Sandbox usage of this session",
+                    )
+                )
+                if rows
+                else states.empty(
+                    "Nothing recorded in this session yet",
+                    "Send a sandbox call or message, then reload: it shows here with its cost.",
+                )
+            ),
+        ),
+        visit.watermark(usage.complete_to),
+    ]

@@ -1,0 +1,39 @@
+"""Imports one log in a process of its own that is killed at a phase; the parent resumes.
+
+Run as ``python -m tests.import_crash FOLDER LOG PHASE NTH``. Phases passed go to FOLDER/phases.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from data import phases
+from tests.import_ledger import open_ledger, run
+
+BATCH_ROWS = 50
+
+
+def kill_at(folder: Path, wanted: str, nth: int) -> None:
+    """Ends this process as kill -9 does, the nth time a phase is passed."""
+    left = [nth]
+
+    def pass_phase(name: str) -> None:
+        with (folder / "phases").open("a", encoding="utf-8") as file:
+            file.write(f"{name}\n")
+        if name == wanted:
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    phases.hook = pass_phase
+
+
+def main(folder: Path, log: Path, wanted: str, nth: int) -> None:
+    kill_at(folder, wanted, nth)
+    run(open_ledger(folder), log, "calls.toml", is_funded=True, batch_rows=BATCH_ROWS)
+
+
+if __name__ == "__main__":
+    os.chdir(Path(sys.argv[2]).parent)
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

@@ -1,0 +1,194 @@
+"""A real server on a real installation, in this process, with three tenants and known usage.
+
+``Live.fail_reads_by`` makes chosen queries fail, so that a test can watch a region fail alone.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from api.server import build_server
+from billing.access import AccountScope, Role
+from billing.events import CallEvent, SmsEvent, UsageEvent
+from billing.lots import LotKind
+from billing.metrics import METRICS
+from billing.periods import Period
+from billing.plans import Plan
+from billing.queries import Filters
+from billing.rates import Rate
+from billing.usage import Dimension, Reading, UsageReader
+from data.accounts import NewAccount, add_account, read_account
+from data.identity import new_id
+from data.installation import Installation, open_installation
+from data.people import Passwords, add_membership, add_person
+from data.posting import Poster
+from data.price_books import add_rate_list, new_rate_list
+from data.settings import load_settings
+from data.sync import sync_all
+from data.wallet import Credit, Posting
+
+NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
+PASSWORD = "browser-test-password"
+OWNER, OTHER, FREE, SUPPORT = (
+    "owner@acme.example", "owner@globex.example", "owner@tinker.example", "support@usage.example",
+)  # fmt: skip
+QUICK = Passwords(time_cost=1, memory_kib=8192, parallelism=1)
+
+
+@dataclass
+class FaultyReader:
+    """The real reader, but reads that group by one of ``failing`` raise."""
+
+    real: UsageReader
+    failing: set[Any] = field(default_factory=set)
+
+    def usage(
+        self, scope: AccountScope, period: Period, by: Sequence[Dimension], filters: Filters
+    ) -> Reading:
+        """The real answer, unless it is to fail."""
+        if tuple(by) in self.failing:
+            raise OSError("analytics are out of reach")
+        return self.real.usage(scope, period, by, filters)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.failing:
+            raise OSError(f"{name} is out of reach")
+        return getattr(self.real, name)
+
+
+@dataclass
+class Live:
+    """A running server: where it is, what stands behind it."""
+
+    url: str
+    installation: Installation
+    reader: FaultyReader
+    clock_file: Path
+
+
+class LiveServer:
+    """Starts and stops uvicorn on a thread of the test process."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.clock_file = folder / "clock.txt"
+        self.clock_file.write_text(NOW.isoformat())
+        settings = load_settings(
+            data_dir=folder / "data", clock_file=self.clock_file, secret_key="s" * 40,
+            sync_seconds=3600, _env_file=None,
+        )  # fmt: skip
+        self.installation = open_installation(settings, is_demo=True)
+        fill(self.installation)
+        self.reader = FaultyReader(self.installation.reader)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        application = build_server(self.installation, is_demo=False, reader=self.reader)
+        self._server = uvicorn.Server(
+            uvicorn.Config(application, port=self.port, log_level="warning", access_log=False)
+        )
+        self._thread = threading.Thread(target=self._server.run)
+
+    def start(self) -> Live:
+        """Gives the address once the server answers."""
+        self._thread.start()
+        deadline = time.monotonic() + 30
+        while not self._server.started:
+            assert time.monotonic() < deadline, "the server did not start within 30 s"
+            threading.Event().wait(0.02)
+        url = f"http://127.0.0.1:{self.port}"
+        return Live(url, self.installation, self.reader, self.clock_file)
+
+    def stop(self) -> None:
+        """Stops it and waits."""
+        self._server.should_exit = True
+        self._thread.join(timeout=20)
+        assert not self._thread.is_alive(), "the server did not stop within 20 s"
+
+
+def fill(installation: Installation) -> None:
+    """Three tenants, their people, one price list a currency and eighty days of usage."""
+    with installation.database.write() as connection:
+        for new in (
+            NewAccount("acme", "Acme Outreach", Plan.GROWTH, "INR", "Asia/Kolkata",
+                       locale="en_IN", is_demo=True),
+            NewAccount("globex", "Globex", Plan.LAUNCH, "USD", "America/New_York", is_demo=True),
+            NewAccount("tinker", "Tinker Lab", Plan.FREE, "AUD", "Australia/Sydney",
+                       locale="en_AU", is_demo=True),
+        ):  # fmt: skip
+            add_account(connection, new, NOW)
+        for email, account_id, role in (
+            (OWNER, "acme", Role.OWNER),
+            (OTHER, "globex", Role.OWNER),
+            (FREE, "tinker", Role.OWNER),
+            (SUPPORT, "*", Role.SUPPORT),
+        ):
+            added = add_person(
+                connection, email, email.split("@")[0].title(), PASSWORD, NOW, passwords=QUICK
+            )
+            add_membership(connection, added.person.id, account_id, role)
+        for currency, price in (("INR", 600_000), ("USD", 12_000), ("AUD", 20_000)):
+            add_rate_list(connection, _price_list(currency, price), None, NOW)
+    for account_id in ("acme", "globex"):
+        post(installation, account_id, usage_of(account_id))
+    sync_all(installation.database, installation.lake)
+
+
+def post(installation: Installation, account_id: str, events: Sequence[UsageEvent]) -> None:
+    """Posts events into one account, with a top-up the first time."""
+    with installation.database.write() as connection:
+        account = read_account(connection, account_id)
+        poster = Poster(connection, account, installation.pseudonyms, NOW)
+        if poster.wallet.posted_micros == 0:
+            posting = Posting(NOW, NOW, NOW, date(2026, 9, 1))
+            poster.wallet.credit(Credit(LotKind.PAID, 2_900_000_000, "top-up"), posting)
+            ends = NOW + timedelta(days=20)
+            grant = Credit(LotKind.PROMOTIONAL, 50_000_000, "welcome credit", ends)
+            poster.wallet.credit(grant, posting)
+        outcomes = poster.post(events, NOW)
+        assert {outcome.status for outcome in outcomes} <= {"accepted", "duplicate"}
+        poster.flush()
+
+
+def usage_of(account_id: str) -> list[UsageEvent]:
+    """Usage that depends on nothing but its index: calls, some unanswered, and messages."""
+    agent: Any = "human" if account_id == "acme" else "ai"
+    events: list[UsageEvent] = []
+    for n in range(640):
+        common: dict[str, Any] = {
+            "source": "test", "id": f"{account_id}-{n}",
+            "occurred_at": NOW - timedelta(hours=3 * n, minutes=n % 60),
+            "campaign": ("diwali", "renewal", "winback")[n % 3], "consumer": f"user:{n % 4}",
+            "counterparty": f"9190000{n:05d}",
+        }  # fmt: skip
+        if n % 4 == 3:
+            events.append(SmsEvent(direction="outbound", segments=1 + n % 3, **common))
+        else:
+            events.append(
+                CallEvent(
+                    direction="outbound", agent=agent, is_answered=n % 4 != 1,
+                    duration_seconds=0 if n % 4 == 1 else 20 + n % 300, outcome="no answer"
+                    if n % 4 == 1 else None, **common,
+                )
+            )  # fmt: skip
+    return events
+
+
+def _price_list(currency: str, price: int) -> Any:
+    rates = [
+        Rate(
+            new_id(), metric.id, price, metric.unit.size, "",
+            60 if metric.unit.base == "second" else 1, 60 if metric.unit.base == "second" else 1,
+        )
+        for metric in METRICS
+    ]  # fmt: skip
+    return new_rate_list(f"Standard {currency}", currency, None, rates, "default")

@@ -1,0 +1,299 @@
+"""Sync: each line exactly once, whatever is killed, competes or comes late."""
+
+from __future__ import annotations
+
+import threading
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from billing.clock import FixedClock
+from billing.periods import Period
+from billing.queries import Filters
+from billing.usage import Dimension
+from data.database import Database
+from data.lake import Lake, LakeError, current_generation
+from data.phases import REBUILD_PHASES, SYNC_PHASES
+from data.rebuild import rebuild
+from data.seals import SEALED_COLUMNS
+from data.sync import expire, merge, sync, sync_all
+from data.tables import seals, usage_lines
+from data.usage_reader import LedgerReader
+from data.verify import verify
+from tests import sync_crash
+from tests.ledger_builder import NOW, LedgerBuilder, Line, account, open_store, scope
+
+AUTUMN = Period(date(2026, 9, 1), date(2026, 12, 1))
+ALL = Filters()
+
+
+@pytest.fixture
+def database(tmp_path: Path):
+    database = open_store(tmp_path)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def builder(database: Database) -> LedgerBuilder:
+    builder = LedgerBuilder(database)
+    builder.add_account()
+    return builder
+
+
+@pytest.fixture
+def lake(tmp_path: Path, database: Database):
+    lake = Lake(tmp_path, database)
+    yield lake
+    lake.close()
+
+
+def some_lines(count: int, first: int = 0) -> list[Line]:
+    return [
+        Line(
+            cost=n + 1,
+            units=n % 7,
+            day=date(2026, 9, 20) + timedelta(days=n % 60),
+            campaign=(None, "spring", "autumn")[n % 3],
+            status=("sent", "failed")[n % 2],
+        )
+        for n in range(first, first + count)
+    ]
+
+
+def total(database: Database, lake: Lake) -> tuple[int, int]:
+    reader = LedgerReader(database, lake, FixedClock(NOW))
+    cells = reader.usage(scope(account()), AUTUMN, [], ALL).cells
+    return (cells[0].count, cells[0].cost_micros) if cells else (0, 0)
+
+
+def held(lake: Lake, table: str = "lines") -> tuple[int, int]:
+    count = "count(*)" if table == "lines" else "coalesce(sum(line_count), 0)"
+    row = lake.snapshot(
+        lambda cursor: cursor.execute(
+            f"SELECT {count}::BIGINT, coalesce(sum(cost_micros), 0)::BIGINT FROM lake.{table}"
+        ).fetchone()
+    )
+    assert row is not None
+    return row
+
+
+def seal_ranges(database: Database) -> list[tuple[int, int, int]]:
+    with database.read() as connection:
+        rows = connection.execute(
+            select(seals.c.first_seq, seals.c.last_seq, seals.c.row_count).order_by(seals.c.seq)
+        )
+        return [tuple(row) for row in rows]
+
+
+def test_batches_carry_every_line_once(database, builder, lake):
+    builder.add_lines(*some_lines(50))
+    assert (first := sync(database, lake, 30)).rows == 30
+    assert not first.is_caught_up
+    assert sync(database, lake, 30) == type(first)(20, 50, True)
+    assert sync(database, lake, 30) == type(first)(0, 50, True)
+    for table in ("lines", "roll_day", "roll_campaign", "roll_consumer"):
+        assert held(lake, table) == (50, 50 * 51 // 2)
+
+
+def test_a_batch_that_ends_with_the_ledger_is_caught_up(database, builder, lake):
+    builder.add_lines(*some_lines(30))
+    assert sync(database, lake, 30).is_caught_up
+
+
+def test_sandbox_lines_are_passed_and_sealed_but_never_held(database, builder, lake):
+    builder.add_lines(*(Line(is_sandbox=True) for _ in range(5)))
+    assert sync_all(database, lake).position == 5
+    builder.add_lines(Line(cost=9), Line(cost=5, is_sandbox=True))
+    assert sync_all(database, lake).rows == 2
+    assert held(lake) == held(lake, "roll_day") == (1, 9)
+    assert seal_ranges(database) == [(1, 5, 5), (6, 7, 2)]
+
+
+def test_every_column_of_a_line_is_sealed():
+    assert tuple(usage_lines.columns.keys()) == SEALED_COLUMNS
+
+
+def test_a_store_ahead_of_the_ledger_is_refused(tmp_path, database, builder, lake):
+    builder.add_lines(*some_lines(3))
+    sync_all(database, lake)
+    lake.change(lambda cursor: cursor.execute("UPDATE lake.sync_state SET pos = 99").fetchall())
+    with pytest.raises(LakeError, match=r"older backup.*usage-dashboard rebuild"):
+        sync(database, lake)
+
+
+def test_two_syncers_at_once_double_nothing(tmp_path, database, builder, lake):
+    builder.add_lines(*some_lines(120))
+    other = Lake(tmp_path, database)  # as another process has it
+    work = [threading.Thread(target=sync_all, args=(database, each, 15)) for each in (lake, other)]
+    for thread in work:
+        thread.start()
+    for thread in work:
+        thread.join(60)
+    assert held(lake) == held(lake, "roll_day") == (120, 120 * 121 // 2)
+    assert sum(count for *_, count in seal_ranges(database)) == 120
+    assert verify(database, lake).passed
+
+
+def test_killed_at_any_phase_nothing_is_lost_or_doubled(tmp_path, database, builder, lake):
+    count = 0
+    for kill_at in SYNC_PHASES:
+        builder.add_lines(*some_lines(50, first=count))
+        count += 50
+        code, phases = sync_crash.run("sync", tmp_path, kill_at)
+        assert code == -9, f"{kill_at} was never reached"
+        assert phases == list(SYNC_PHASES[: SYNC_PHASES.index(kill_at) + 1])
+        assert total(database, lake) == (count, count * (count + 1) // 2), kill_at
+    builder.add_lines(*some_lines(10, first=count))
+    count += 10
+    sync_all(database, lake, 17)
+    expected = (count, count * (count + 1) // 2)
+    assert held(lake) == held(lake, "roll_day") == total(database, lake) == expected
+    assert verify(database, lake).passed
+
+
+def test_a_killed_rebuild_is_taken_up_and_never_seen_half(tmp_path, database, builder, lake):
+    builder.add_lines(*some_lines(50))
+    sync_all(database, lake)
+    for kill_at in REBUILD_PHASES:
+        code, phases = sync_crash.run("rebuild", tmp_path, kill_at)
+        assert code == -9, f"{kill_at} was never reached"
+        assert phases[-1] == kill_at
+        assert total(database, lake) == (50, 50 * 51 // 2), kill_at
+    builder.add_lines(*some_lines(10, first=50))
+    assert total(database, lake) == (60, 60 * 61 // 2)
+    rebuild(database, tmp_path)
+    assert total(database, lake) == held(lake) == (60, 60 * 61 // 2)
+    folders = [path.name for path in (tmp_path / "lake").iterdir() if path.is_dir()]
+    assert folders == [current_generation(tmp_path / "lake")]
+    assert verify(database, lake).passed
+
+
+def test_a_rebuild_killed_while_filling_goes_on_where_it_was(tmp_path, database, builder):
+    builder.add_lines(*some_lines(50))
+    code, phases = sync_crash.run("rebuild", tmp_path, "sync.committed")
+    assert code == -9
+    assert "rebuild.started" in phases
+    assert rebuild(database, tmp_path, limit=20).rows == 30
+
+
+def test_a_damaged_store_is_rebuilt(tmp_path, database, builder, lake):
+    builder.add_lines(*some_lines(20))
+    sync_all(database, lake)
+    lake.close()
+    (tmp_path / "lake" / "CURRENT").write_text("gone")
+    with pytest.raises(LakeError):
+        Lake(tmp_path, database)
+    rebuild(database, tmp_path)
+    assert held(Lake(tmp_path, database)) == (20, 210)
+
+
+def test_merging_and_expiring_change_no_figure(database, builder, lake, monkeypatch):
+    monkeypatch.setattr("data.sync.COMPACT_FROM_ROWS", 10)
+    for n in range(6):
+        builder.add_lines(*(Line(cost=n + 1) for _ in range(5)))
+        sync_all(database, lake)
+    before = lake.snapshot(
+        lambda cursor: cursor.execute("SELECT count(*) FROM lake.roll_day").fetchone()
+    )
+    assert before == (6,)
+    builder.add_lines(*some_lines(20))
+    sync_all(database, lake)
+    merge(lake)
+    builder.add_lines(*some_lines(3))
+    sync_all(database, lake)
+    for _ in range(3):
+        sync_some = [Line(cost=1) for _ in range(3)]
+        builder.add_lines(*sync_some)
+        sync_all(database, lake)
+    merge(lake)
+    expire(lake, NOW + timedelta(days=3))
+    expire(lake, NOW + timedelta(days=6))
+    assert held(lake) == held(lake, "roll_day") == held(lake, "roll_campaign")
+    assert held(lake)[0] == 62
+    assert verify(database, lake).passed
+
+
+def test_sums_in_many_pieces_become_one_cell_each(database, builder, lake, monkeypatch):
+    monkeypatch.setattr("data.sync.COMPACT_FROM_ROWS", 3)
+    for n in range(5):
+        builder.add_lines(Line(cost=n + 1))
+        sync_all(database, lake)
+    merge(lake)
+    for table in ("roll_day", "roll_campaign", "roll_consumer"):
+        rows = lake.snapshot(
+            lambda cursor, table=table: cursor.execute(
+                f"SELECT line_count, cost_micros FROM lake.{table}"
+            ).fetchall()
+        )
+        assert rows == [(5, 15)]
+    assert verify(database, lake).passed
+
+
+def test_readers_are_exact_while_lines_come_in_and_are_carried_over(
+    tmp_path, database, builder, lake
+):
+    check_readers(tmp_path, database, builder, lake, writes=60, rebuilds=0)
+
+
+@pytest.mark.long
+def test_readers_stay_exact_for_long_and_through_rebuilds(tmp_path, database, builder, lake):
+    check_readers(tmp_path, database, builder, lake, writes=1_500, rebuilds=5)
+
+
+def check_readers(tmp_path, database, builder, lake, *, writes: int, rebuilds: int) -> None:
+    """A writer, a syncer, a merger and readers at once: no read may be wrong or go back.
+
+    Each write adds ten lines of cost 10 in one transaction, so every sum is ten times its count
+    and never torn; what the ledger had before a read must be in it.
+    """
+    reader = LedgerReader(database, lake, FixedClock(NOW))
+    who, done, wrong = scope(account()), threading.Event(), []
+    reads = [0, 0]
+
+    def ledger_count() -> int:
+        with database.read() as connection:
+            return connection.scalar(select(func.count()).select_from(usage_lines)) or 0
+
+    def keep(work) -> None:
+        while not done.is_set():
+            try:
+                work()
+            except Exception as error:
+                wrong.append(repr(error))
+                return
+
+    def read(place: int) -> None:
+        by = [[], [Dimension.DAY], [Dimension.CAMPAIGN, Dimension.STATUS]][reads[place] % 3]
+        least = ledger_count()
+        cells = reader.usage(who, AUTUMN, by, ALL).cells
+        most = ledger_count()
+        count = sum(cell.count for cell in cells)
+        if not least <= count <= most or count % 10:
+            wrong.append(f"{count} lines, between {least} and {most}")
+        if sum(cell.cost_micros for cell in cells) != 10 * count:
+            wrong.append(f"costs of {count} lines are torn")
+        reads[place] += 1
+
+    threads = [
+        threading.Thread(target=keep, args=(work,))
+        for work in (lambda: sync(database, lake, 37), lambda: read(0), lambda: read(1))
+    ]
+    for thread in threads:
+        thread.start()
+    for n in range(writes):
+        builder.add_lines(*(Line(cost=10, day=date(2026, 10, 1 + n % 28)) for _ in range(10)))
+        if rebuilds and n % (writes // rebuilds) == 0:
+            rebuild(database, tmp_path)
+        elif n % 25 == 24:
+            merge(lake)
+    done.set()
+    for thread in threads:
+        thread.join(60)
+    assert not wrong
+    assert min(reads) > 3
+    sync_all(database, lake)
+    assert held(lake) == (10 * writes, 100 * writes)
+    assert verify(database, lake).passed
