@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from billing.access import Role, parse_role
+from billing.access import parse_role
 from billing.errors import InputError, ProductError
 from billing.plans import parse_plan
 from data.installation import Installation, open_installation, refuse_own_secret
@@ -26,7 +27,6 @@ from exports.csv_files import transactions_csv
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from data.demo import AddPerson
 
 app = typer.Typer(
     help="Usage and spending of a communications platform: screens, ledger, proof.",
@@ -111,6 +111,7 @@ def demo(
 ) -> None:
     """Fills the demo: four accounts, one per plan. Running it again adds nothing."""
     from data.demo import extend_demo, load_demo
+    from data.demo.sign_ins import DemoSignIns
     from data.sync import sync_all
 
     installation = open_installation(_demo_settings(), is_demo=True)
@@ -119,7 +120,7 @@ def demo(
             bar = progress.add_task("Demo data", total=None)
             load_demo(
                 installation.database, installation.clock, installation.pseudonyms,
-                _add_demo_person(installation),
+                DemoSignIns(installation.clock.now()),
                 lambda done, total: progress.update(bar, completed=done, total=total),
                 days=days, lines=lines,
             )  # fmt: skip
@@ -136,22 +137,6 @@ def _demo_people() -> tuple[object, ...]:
     return DEMO_PEOPLE
 
 
-def _add_demo_person(installation: Installation) -> AddPerson:
-    from data.people import Passwords, add_membership, add_person
-
-    passwords = Passwords(time_cost=1, memory_kib=8192, parallelism=1)  # published anyway
-    at = installation.clock.now()
-
-    def add(
-        connection: Connection, email: str, name: str, password: str, role: str, account_id: str
-    ) -> object:
-        added = add_person(connection, email, name, password, at, passwords=passwords)
-        add_membership(connection, added.person.id, account_id, Role(role))
-        return added
-
-    return add
-
-
 def _start_demo_loader(installation: Installation) -> subprocess.Popen[bytes]:
     """Fills the demo beside the server, so that the page opens while the rest loads."""
     from data.demo import read_progress
@@ -163,6 +148,7 @@ def _start_demo_loader(installation: Installation) -> subprocess.Popen[bytes]:
     for _ in range(WAIT_STEPS):
         with installation.database.read() as connection:
             if read_progress(connection) is not None:
+                threading.Thread(target=loader.wait, daemon=True).start()  # no zombie is left
                 return loader
         if loader.poll() is not None:
             raise ProductError("The demo could not be made: run `usage-dashboard demo` to see why.")
@@ -252,6 +238,7 @@ def rates_import(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show it.")] = False,
 ) -> None:
     """Takes a dated price list, checked and shown first."""
+    from data.console_reports import price_rows
     from data.price_lists import import_rates, read_price_list
 
     chosen = [(level, found) for level, found in (("account", account), ("plan", plan)) if found]
@@ -261,10 +248,13 @@ def rates_import(
     price_list = read_price_list(
         file, currency=currency, valid_from=valid_from, increment=increment
     )
-    table = Table(*price_list.HEADINGS, title=f"{price_list.name} · {price_list.currency}")
-    for row in price_list.shown():
+    rows, zero = price_rows(price_list)
+    table = Table(*price_list.HEADINGS[:-1], title=f"{price_list.name} · {price_list.currency}")
+    for row in rows:
         table.add_row(*row)
     console.print(table)
+    if zero:
+        console.print(f"Not charged by this price list: {', '.join(zero)}.")
     if dry_run:
         return
     with _opened() as installation:
@@ -286,6 +276,7 @@ def import_log(
     start: Annotated[str | None, typer.Option(help="For logs without times.")] = None,
 ) -> None:
     """Brings a real log into usage lines; a second run adds nothing."""
+    from data.console_reports import import_lines
     from data.importing import ImportOptions, ImportTarget, import_file
     from data.importing import Progress as Step
     from data.sync import sync_all
@@ -311,8 +302,8 @@ def import_log(
             report = import_file(target, options, show)
         if not dry_run:
             sync_all(installation.database, installation.lake)
-    for line in report.lines():
-        console.print(_plain(line))
+    for line in import_lines(report):
+        console.print(_plain(line), soft_wrap=True)
     if report.rows_rejected:
         raise typer.Exit(1)
 
@@ -343,18 +334,22 @@ def verify(
     demo: Annotated[bool, typer.Option("--demo", help="The demo's ledger.")] = False,
 ) -> None:
     """Proves that ledger, wallet, seals and analytics agree; exit code 1 if any broke."""
+    from data.accounts import read_account
+    from data.console_reports import proof_lines
     from data.sync import sync_all
     from data.verify import verify as prove
 
     with _opened(is_demo=demo) as installation:
+        if account:
+            with installation.database.read() as connection:
+                read_account(connection, account)  # a mistyped id would prove nothing
         sync_all(installation.database, installation.lake)
         report = prove(installation.database, installation.lake, account)
-    for check in report.checks:
-        mark = "[green]✓[/]" if check.passed else "[bold red]✗[/]"
-        console.print(f"{mark} {_plain(check.name)}: {_plain(str(check.figures))}")
-        for broken in check.broken:
-            console.print(f"    {_plain(broken)}")
-    if not all(check.passed for check in report.checks):
+    for passed, text, broken in proof_lines(report):
+        console.print(f"{'[green]✓[/]' if passed else '[bold red]✗[/]'} {_plain(text)}")
+        for row in broken:
+            console.print(f"    {_plain(row)}", soft_wrap=True)
+    if not report.passed:
         raise typer.Exit(1)
 
 
@@ -366,8 +361,10 @@ def rebuild(
     from data.rebuild import rebuild as build_again
 
     with _opened(is_demo=demo) as installation:
-        rows = build_again(installation.database, installation.settings.data_dir)
-    console.print(f"Analytics rebuilt from {rows:,} usage lines.")
+        result = build_again(
+            installation.database, installation.settings.data_dir, clock=installation.clock
+        )
+    console.print(f"Analytics rebuilt from {result.rows:,} usage lines.")
 
 
 @contextmanager

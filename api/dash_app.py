@@ -23,8 +23,8 @@ CATCH_ALL = "/<path:path>"
 KNOWN_METRIC = METRICS[0].id
 YEAR_SECONDS = 31_536_000
 REDIRECTS = {"/": "/billing/usage", "/billing": "/billing/usage"}
-# Loaded by pages that ask for them, not put into every page by Dash.
-IGNORED_ASSETS = r".*worker.*|.*\.(br|gz|json|woff2)$|.*sign-in.*"
+# Not put at the end of every page by Dash: the theme is set in the head, before anything shows.
+IGNORED_ASSETS = r".*\.(br|gz|json|woff2)$|05-theme\.js"
 
 
 def build_dash(
@@ -41,7 +41,7 @@ def build_dash(
     server = Flask("usage-dashboard", static_folder=None)
     app = dash.Dash(
         "usage-dashboard",
-        server=server,
+        server=server,  # type: ignore[arg-type]  # a Flask app is what it takes
         use_pages=True,
         pages_folder=str(ROOT / "pages"),
         assets_folder=str(ROOT / "assets"),
@@ -50,7 +50,7 @@ def build_dash(
         external_stylesheets=[_vendor("bootstrap.min.css")],
         external_scripts=[_vendor("plotly-basic.min.js")],
         title="Usage Dashboard",
-        update_title=None,
+        update_title="",
         suppress_callback_exceptions=True,
         routing_callback_inputs={
             "search": dash.State("_pages_location", "search"),
@@ -74,7 +74,7 @@ def build_dash(
     server.before_request(_redirect)
     server.after_request(_keep_assets)
     server.after_request(_page_status)
-    app._setup_server()
+    app._setup_server()  # type: ignore[no-untyped-call]
     return app
 
 
@@ -84,6 +84,7 @@ INDEX = """<!DOCTYPE html>
 {%metas%}
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{%title%}</title>
+<script src="/assets/05-theme.js"></script>
 {%favicon%}
 {%css%}
 </head>
@@ -134,5 +135,5 @@ def _page_status(response: Response) -> Response:
 
 def page_exists(path: str) -> bool:
     """Whether an address is one of the pages, an existing metric's included."""
-    page, variables = _path_to_page(path.strip("/"))
+    page, variables = _path_to_page(path.strip("/"))  # type: ignore[no-untyped-call]
     return bool(page) and (variables or {}).get("metric_id", KNOWN_METRIC) in METRIC_BY_ID

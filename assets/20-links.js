@@ -11,7 +11,8 @@
     if (isOtherPage) {
       window.scrollTo(0, 0);
     }
-    document.dispatchEvent(new CustomEvent("usage:navigate", { detail: { isOtherPage: isOtherPage } }));
+    var detail = { isOtherPage: isOtherPage };
+    document.dispatchEvent(new CustomEvent("usage:navigate", { detail: detail }));
   }
 
   function isPlainClick(event) {

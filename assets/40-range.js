@@ -55,7 +55,8 @@
   });
 
   document.addEventListener("keydown", function (event) {
-    if (event.key === "Enter" && event.target.closest && event.target.closest("#range-menu input")) {
+    var isInRange = event.target.closest && event.target.closest("#range-menu input");
+    if (event.key === "Enter" && isInRange) {
       event.preventDefault();
       apply();
     }

@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   var root = document.documentElement;
-  var FOCUSABLE = "a[href], button:not([disabled]), summary, input";
+  var FOCUSABLE = "#side :is(a[href], button:not([disabled]), summary, input)";
   var wide = window.matchMedia("(min-width: 901px)");
 
   function isOpen() {
@@ -43,8 +43,7 @@
   }
 
   function keepInside(event) {
-    var items = Array.from(document.querySelectorAll("#side " + FOCUSABLE.split(", ").join(", #side ")));
-    var shown = items.filter(function (item) {
+    var shown = Array.from(document.querySelectorAll(FOCUSABLE)).filter(function (item) {
       return item.offsetParent !== null;
     });
     var first = shown[0];

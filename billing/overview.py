@@ -6,7 +6,7 @@ side by side come from one read, so that a total always equals the sum of its ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -89,14 +89,14 @@ def wallet_now(reader: UsageReader, scope: AccountScope, now: datetime) -> Walle
     reading = reader.usage(
         scope, billing_period.span(Period(start, end)), (Dimension.DAY,), Filters()
     )
-    by_day = {cell.keys[0]: cell.cost_micros for cell in reading.cells}
+    by_day = {cell.day: cell.cost_micros for cell in reading.cells}
     balance = reader.balance(scope)
     return WalletNow(
         balance=balance,
         today_micros=by_day.get(today, 0),
         period_micros=sum(by_day.get(day, 0) for day in billing_period.days()),
         billing_period=billing_period,
-        runway=runway(balance.posted_micros, _days_only(by_day), today),
+        runway=runway(balance.posted_micros, by_day, today),
         complete_to=reading.complete_to,
     )
 
@@ -122,7 +122,7 @@ def session_usage(reader: UsageReader, scope: AccountScope, today: date) -> Peri
     reading = reader.usage(scope, period, (Dimension.DAY, Dimension.METRIC), Filters())
     recorded = {cell.keys[1] for cell in reading.cells}
     shown = tuple(metric for metric in METRIC_BY_ID.values() if metric.id in recorded)
-    days = [cell.keys[0] for cell in reading.cells if isinstance(cell.keys[0], date)]
+    days = [cell.day for cell in reading.cells]
     whole = Period(min([*days, today]), max([*days, today]) + timedelta(days=1))
     return _period_usage(reading, UsageQuery(whole, whole), shown, today)
 
@@ -151,7 +151,7 @@ def months(
     """Thirteen calendar months up to this one, oldest first; months before any usage left out."""
     whole = look_back_period(today, TREND_MONTHS)
     reading = reader.usage(scope, whole, (Dimension.DAY,), filters)
-    by_day = {cell.keys[0]: cell.cost_micros for cell in reading.cells}
+    by_day = {cell.day: cell.cost_micros for cell in reading.cells}
 
     def cost(period: Period) -> int:
         return sum(by_day.get(day, 0) for day in period.days())
@@ -205,15 +205,15 @@ def _period_usage(
     kept = tuple(row for row in rows if row.metric.id in listed or row.count)
     daily: dict[tuple[date, Service], int] = {}
     for cell in reading.cells:
-        day, metric = cell.keys[0], METRIC_BY_ID.get(str(cell.keys[1]))
-        if isinstance(day, date) and metric and day in query.period:
-            key = (day, metric.service)
+        metric = METRIC_BY_ID.get(str(cell.keys[1]))
+        if metric and cell.day in query.period:
+            key = (cell.day, metric.service)
             daily[key] = daily.get(key, 0) + cell.cost_micros
     return PeriodUsage(
         metrics=kept,
         daily=tuple((day, service.value, micros) for (day, service), micros in daily.items()),
         cost_micros=sum(row.cost_micros for row in kept),
-        before_micros=sum(row.before_micros for row in rows),
+        before_micros=sum(row.before_micros for row in kept),
         complete_to=reading.complete_to,
     )
 
@@ -221,9 +221,9 @@ def _period_usage(
 def _metric_usage(
     metric: Metric, cells: list[UsageCell], query: UsageQuery, days: tuple[date, ...]
 ) -> MetricUsage:
-    inside = [cell for cell in cells if _day(cell) in query.period]
-    before = [cell for cell in cells if _day(cell) in query.compared_with]
-    by_day = {_day(cell): cell.cost_micros for cell in inside}
+    inside = [cell for cell in cells if cell.day in query.period]
+    before = [cell for cell in cells if cell.day in query.compared_with]
+    by_day = {cell.day: cell.cost_micros for cell in inside}
     return MetricUsage(
         metric=metric,
         count=sum(cell.count for cell in inside),
@@ -232,13 +232,3 @@ def _metric_usage(
         before_micros=sum(cell.cost_micros for cell in before),
         daily_micros=tuple(by_day.get(day, 0) for day in days),
     )
-
-
-def _day(cell: UsageCell) -> date:
-    day = cell.keys[0]
-    assert isinstance(day, date), "the first key of a daily reading is its day"
-    return day
-
-
-def _days_only(by_day: Mapping[object, int]) -> dict[date, int]:
-    return {day: micros for day, micros in by_day.items() if isinstance(day, date)}

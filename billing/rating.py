@@ -38,7 +38,10 @@ class PlanLacksError(ProductError):
 
 @dataclass(frozen=True, slots=True)
 class LineDraft:
-    """One rated line. ``reason`` says why a line costs nothing; micros and base units exact."""
+    """One rated line. ``reason`` says why a line costs nothing; micros and base units exact.
+
+    ``rated_prefix``: the prefix of the rate, which is all of a number that is kept in the clear.
+    """
 
     metric: str
     service: str
@@ -52,6 +55,7 @@ class LineDraft:
     talk_seconds: int = 0
     rate_id: str | None = None
     connect_fee_micros: int = 0
+    rated_prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ def _counted_line(
         cost_micros=cost,
         reason=_zero_reason(rate, units) if cost == 0 else None,
         rate_id=rate.id,
+        rated_prefix=rate.prefix,
     )
 
 
@@ -126,7 +131,7 @@ def _talk_line(metric_id: str, event: CallEvent, context: RatingContext) -> Line
     if not event.is_answered:
         return LineDraft(
             metric_id, metric.service, event.direction, event.agent, "unanswered", 0, 0,
-            reason=event.outcome or UNANSWERED, rate_id=rate.id,
+            reason=event.outcome or UNANSWERED, rate_id=rate.id, rated_prefix=rate.prefix,
         )  # fmt: skip
     billed = rate.billed_seconds(event.duration_seconds)
     cost = rate.cost_micros(billed, rate.connect_fee_micros)
@@ -142,6 +147,7 @@ def _talk_line(metric_id: str, event: CallEvent, context: RatingContext) -> Line
         pulses=billed // rate.increment,
         talk_seconds=event.duration_seconds,
         rate_id=rate.id,
+        rated_prefix=rate.prefix,
         connect_fee_micros=rate.connect_fee_micros,
     )
 

@@ -43,6 +43,13 @@ class UsageCell:
     talk_seconds: int
     cost_micros: int
 
+    @property
+    def day(self) -> date:
+        """The booking day of a cell whose first dimension is ``DAY``."""
+        day = self.keys[0]
+        assert isinstance(day, date), "this cell is not grouped by day first"
+        return day
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:

@@ -155,7 +155,7 @@ def _spoken_notes(notes: Sequence[Note]) -> html.Ul | None:
         return None
     return html.Ul(
         [html.Li(f"{fmt.day(note.day)}: {note.text}") for note in notes],
-        className="chart-notes visually-hidden",
+        className="chart-notes",
     )
 
 
@@ -212,12 +212,12 @@ def _layout(
     axis = money_axis(min(*totals, 0), max(*tops, 0), view.currency, view.locale)
     return {
         "barmode": "relative",
-        "bargap": 0.3,
+        "bargap": _gap(len(parts)),
         "barcornerradius": 2,
         "showlegend": False,
         "paper_bgcolor": "rgba(0, 0, 0, 0)",
         "plot_bgcolor": "rgba(0, 0, 0, 0)",
-        "margin": {"l": 4, "r": 4, "t": 8, "b": 27},
+        "margin": {"l": 4, "r": 10, "t": 8, "b": 27},
         "font": {"family": FONT, "size": 11.5, "color": MUTED},
         "hovermode": "x",
         "hoverdistance": -1,
@@ -250,6 +250,11 @@ def _layout(
     }
 
 
+def _gap(bar_count: int) -> float:
+    """The space between bars: few of them stay slim."""
+    return 0.3 if bar_count >= 10 else 0.45 if bar_count >= 5 else 0.62 if bar_count >= 2 else 0.84
+
+
 def _ticks(parts: Sequence[Bucket]) -> dict[str, Any]:
     """At most eight names, counted back from the last bar so that today is always named."""
     every = -(-len(parts) // MOST_TICKS)
@@ -260,6 +265,7 @@ def _ticks(parts: Sequence[Bucket]) -> dict[str, Any]:
         "tickangle": 0,
         "ticklen": 0,
         "ticklabelstandoff": 5,
+        "ticklabeloverflow": "allow",
     }
 
 

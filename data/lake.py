@@ -112,7 +112,7 @@ class Lake:
         database: Database,
         *,
         threads: int = 2,
-        memory_limit: str = "1GB",
+        memory_limit: str = "512MB",
         pointer: str = CURRENT,
     ) -> None:
         self.directory = directory / FOLDER

@@ -28,6 +28,7 @@ from data.price_books import load_rate_book
 from data.wallet import OpenWallet, Posting
 
 LONGEST_ID = 255
+SHORTEST_NUMBER = 7  # digits; what is shorter is a code, not somebody's number
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class Poster:
             event.occurred_at, received_at, self.stored_at, booking.booked_on,
             booking.corrects_period, self.import_id,
         )  # fmt: skip
-        self._events.append(self._event_row(event, event_id))
+        self._events.append(self._event_row(event, event_id, drafts))
         self._named(event)
         cost = 0
         for draft in drafts:
@@ -164,15 +165,20 @@ class Poster:
             context = self._contexts[day] = RatingContext(day, plan, self._rates[plan])
         return context
 
-    def _event_row(self, event: UsageEvent, event_id: str) -> tuple[Any, ...]:
-        """A row of ``events``, in the order of its columns."""
+    def _event_row(
+        self, event: UsageEvent, event_id: str, drafts: Sequence[LineDraft]
+    ) -> tuple[Any, ...]:
+        """A row of ``events``, in the order of its columns.
+
+        Of the other party's number only the rated prefix and, of a whole number, two digits stay.
+        """
         number = event.counterparty
-        is_long = number is not None and len(number) > 6
+        longest = max((draft.rated_prefix for draft in drafts), key=len)
+        prefix = longest if number and longest else None
+        suffix = number[-2:] if number and len(number) >= SHORTEST_NUMBER else None
         return (
             self.account.id, event.source, event.id, event_id, EVENT_TYPES[type(event)],
-            to_micros(self.stored_at), self._hash(number) if number else None,
-            number[:4] if number and is_long else None,
-            number[-2:] if number and is_long else None,
+            to_micros(self.stored_at), self._hash(number) if number else None, prefix, suffix,
         )  # fmt: skip
 
     def _hash(self, number: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -117,8 +117,9 @@ def import_rates(
                 "currency", price_list.currency,
                 f"use {account.currency}: the account {account.id} uses only such lists",
             )  # fmt: skip
+    rates = [replace(rate, id=new_id()) for rate in price_list.rates]
     written = new_rate_list(
-        price_list.name, price_list.currency, price_list.valid_from, price_list.rates, level
+        price_list.name, price_list.currency, price_list.valid_from, rates, level
     )
     add_rate_list(connection, written, level_id, at)
     return written

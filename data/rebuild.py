@@ -25,9 +25,10 @@ from data.lake import (
     publish,
 )
 from data.phases import phase
-from data.sync import BATCH_ROWS, merge, sync
+from data.sync import merge, sync
 from data.tables import usage_lines
 
+BATCH_ROWS = 50_000  # larger than a sync's: fewer files to merge, and memory for one batch only
 Progress = Callable[[int, int], None]
 
 

@@ -162,7 +162,7 @@ class LedgerReader:
     def used_metrics(self, scope: AccountScope) -> frozenset[str]:
         """The ids of metrics the account has ever used, within what the scope may see."""
         with self._database.read() as connection:
-            return frozenset(visible_metrics(connection, self._view(scope), None))
+            return frozenset(visible_metrics(connection, self._view(scope)))
 
     def names(self, scope: AccountScope, dimension: Dimension) -> Mapping[str, str]:
         """Names of campaigns or consumers by id; ``InputError`` for another dimension."""

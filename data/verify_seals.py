@@ -14,6 +14,7 @@ from data.seals import DIGEST_BYTES, NO_HASH, SEALED_COLUMNS, row_digest, seal_h
 from data.tables import seals
 from data.verify_ledger import Lines
 
+MOST_COUNTED = 10_000  # a ledger that is broken throughout must not fill the memory
 _ID = SEALED_COLUMNS.index("id")
 
 
@@ -66,8 +67,9 @@ class SealProof:
             if digest in found.waiting:
                 found.waiting.remove(digest)
             else:
-                self._broken.append(f"line seq {seq} ({line[_ID]}) is not as it was sealed")
                 found.altered_count += 1
+                if len(self._broken) < MOST_COUNTED:
+                    self._broken.append(f"line seq {seq} ({line[_ID]}) is not as it was sealed")
 
     def broken(self) -> list[str]:
         """Everything that is wrong, by name; call it after the last line."""

@@ -97,8 +97,8 @@ def _content(visit: Visit, metric: Metric) -> Sequence[Any]:
 
 def _headline(visit: Visit, query: UsageQuery, metric: Metric, cells: Sequence[UsageCell]) -> Any:
     """Cost, count and units of the period: three separate numbers."""
-    inside = [cell for cell in cells if cell.keys[0] in query.period]
-    before = [cell for cell in cells if cell.keys[0] in query.compared_with]
+    inside = [cell for cell in cells if cell.day in query.period]
+    before = [cell for cell in cells if cell.day in query.compared_with]
     locale = visit.account.locale
     return cards(
         [
@@ -119,9 +119,9 @@ def _headline(visit: Visit, query: UsageQuery, metric: Metric, cells: Sequence[U
 def _timeline(visit: Visit, query: UsageQuery, metric: Metric, cells: Sequence[UsageCell]) -> Any:
     view = charts.ChartView(
         rows=tuple(
-            (cell.keys[0], metric.service, cell.cost_micros)
+            (cell.day, metric.service, cell.cost_micros)
             for cell in cells
-            if cell.keys[0] in query.period
+            if cell.day in query.period
         ),
         period=query.period,
         today=visit.today,
@@ -136,7 +136,7 @@ def _timeline(visit: Visit, query: UsageQuery, metric: Metric, cells: Sequence[U
 def _days(
     visit: Visit, query: UsageQuery, metric: Metric, cells: Sequence[UsageCell], complete_to: Any
 ) -> Any:
-    inside = tuple(cell for cell in cells if cell.keys[0] in query.period)
+    inside = tuple(cell for cell in cells if cell.day in query.period)
     if not inside:
         return states.empty("No usage on these days", "Choose other days or take filters off.")
     view = day_table.DayTableView(metric, inside, visit.account.currency, visit.account.locale)

@@ -6,7 +6,7 @@ from typing import Any
 from dash.development.base_component import Component
 
 
-def walk(tree: Any) -> Iterator[Component]:
+def walk(tree: Any) -> Iterator[Any]:
     """Every component of a tree, in reading order."""
     if isinstance(tree, list | tuple):
         for child in tree:
@@ -31,12 +31,12 @@ def _texts(tree: Any) -> Iterator[str]:
         yield str(tree)
 
 
-def of_kind(tree: Any, name: str) -> list[Component]:
+def of_kind(tree: Any, name: str) -> list[Any]:
     """The components of one kind: ``Tr``, ``A``, ``Graph``."""
     return [part for part in walk(tree) if type(part).__name__ == name]
 
 
-def with_class(tree: Any, name: str) -> list[Component]:
+def with_class(tree: Any, name: str) -> list[Any]:
     """The components that carry a class."""
     return [part for part in walk(tree) if name in (getattr(part, "className", "") or "").split()]
 

@@ -1,5 +1,6 @@
 """The pieces of the usage page: what they say for given values."""
 
+import itertools
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -161,7 +162,7 @@ def test_buckets_cover_a_period_without_gaps():
         parts = buckets(period, granularity, TODAY)
         assert parts[0].period.start == period.start
         assert parts[-1].period.end == period.end
-        assert all(a.period.end == b.period.start for a, b in zip(parts, parts[1:], strict=False))
+        assert all(a.period.end == b.period.start for a, b in itertools.pairwise(parts))
     assert [part.tick for part in buckets(period, Granularity.MONTH, TODAY)] == [
         "Oct 2026", "Nov 2026", "Dec 2026",
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from data.importing import ImportTarget, stop_stale_imports
+from data.importing import ImportOptions, ImportTarget, import_file, stop_stale_imports
 from data.phases import IMPORT_PHASES
 from tests.import_crash import BATCH_ROWS
 from tests.import_ledger import NOW, contents, new_ledger, open_ledger, rows, run
@@ -72,7 +72,7 @@ def whole(tmp_path: Path, log: Path) -> dict:
 
 def comparable(target: ImportTarget) -> dict:
     """Row hashes are keyed by each ledger, so only how many there are can be compared."""
-    found = contents(target)
+    found: dict[str, list] = {**contents(target)}
     found["events"] = [len(found["events"]), len({row[2] for row in found["events"]})]
     found["lines"] = sorted(str(row[3:]) for row in found["lines"])
     return found
@@ -113,8 +113,6 @@ def test_a_keyboard_interrupt_leaves_a_resumable_import(tmp_path: Path, log: Pat
         if told.count("importing") == 3:
             raise KeyboardInterrupt
 
-    from data.importing import ImportOptions, import_file
-
     options = ImportOptions(
         file=log, account_id="acme", map="calls.toml", is_funded=True, batch_rows=BATCH_ROWS
     )
@@ -133,8 +131,6 @@ def test_an_import_at_work_is_not_taken_for_a_dead_one(tmp_path: Path, log: Path
 
     def look(_progress) -> None:
         stopped.append(stop_stale_imports(target.database, target.data_dir, NOW))
-
-    from data.importing import ImportOptions, import_file
 
     import_file(target, ImportOptions(file=log, account_id="acme", map="calls.toml"), look)
     assert stopped

@@ -293,7 +293,8 @@ HOSTILE = [
 
 @pytest.mark.parametrize("cursor", HOSTILE)
 def test_a_cursor_that_is_none_is_refused(shared: Store, cursor: str):
-    shared.builder.posted.get("hostile") or shared.builder.add_account("hostile")
+    if "hostile" not in shared.builder.posted:
+        shared.builder.add_account("hostile")
     with pytest.raises(InputError):
         shared.reader.transactions(scope(account("hostile")), AUTUMN, ALL, NEWEST, cursor, 10)
 
@@ -521,3 +522,14 @@ def test_an_account_without_anything_reads_as_empty(store: Store):
     assert store.reader.transactions(who, AUTUMN, ALL, NEWEST, None, 5).lines == ()
     assert store.reader.balance(who).available_micros == 0
     assert store.reader.used_metrics(who) == frozenset()
+
+
+def test_a_service_looks_only_at_its_own_metrics_and_at_unknown_ones(store: Store, monkeypatch):
+    monkeypatch.setitem(SERVICES, "fax_pages", "Voice")
+    store.add(*(Line(metric=metric) for metric in sorted(SERVICES)))
+    filters = Filters(services=("Voice",))
+    expected = {metric for metric, service in SERVICES.items() if service == "Voice"}
+    page = store.reader.transactions(scope(account()), AUTUMN, filters, NEWEST, None, 50)
+    assert {line.metric for line in page.lines} == expected
+    streamed = store.reader.stream_lines(scope(account()), AUTUMN, filters)
+    assert {line.metric for line in streamed} == expected

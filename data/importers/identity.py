@@ -80,7 +80,7 @@ class TwinFinder(ExitStack):
 
     def __init__(self) -> None:
         super().__init__()
-        self._file = self.enter_context(tempfile.TemporaryFile())
+        self._file = self.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with self
         self._recent = array("Q")
         self._count = 0
 

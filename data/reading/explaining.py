@@ -109,4 +109,5 @@ def _counterparty(connection: Connection, view: View, event_id: str) -> str | No
     ).first()
     if row is None or not (row.counterparty_prefix or row.counterparty_suffix):
         return None
-    return f"+{row.counterparty_prefix or ''}…{row.counterparty_suffix or ''}"
+    prefix = f"+{row.counterparty_prefix}" if row.counterparty_prefix else ""
+    return f"{prefix}…{row.counterparty_suffix or ''}"

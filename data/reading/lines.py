@@ -6,14 +6,15 @@ import heapq
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
+from billing.metrics import METRIC_BY_ID
 from billing.periods import Period
 from billing.queries import Filters
 from billing.usage import UsageLine
 from data.database import Database
 from data.reading.position import SeqOrder
-from data.reading.visibility import View, passes
+from data.reading.visibility import Key, View, passes
 from data.tables import campaigns, consumers, events, usage_lines
 
 STREAM_ROWS = 1_000
@@ -81,15 +82,29 @@ def metrics_of(connection: Connection, view: View) -> list[str]:
     return list(connection.scalars(statement.order_by(found.c.metric)))
 
 
-def visible_metrics(connection: Connection, view: View, period: Period | None) -> list[str]:
-    """Those metrics of which the account has visible lines, in a period if one is given."""
+def metrics_passing(connection: Connection, view: View, filters: Filters) -> Sequence[str]:
+    """The metrics whose lines a filter may let pass: each is one stretch of the index.
+
+    A filter by service looks only at its own metrics by the catalogue, because walking another
+    service's whole history finds nothing. A metric the catalogue lacks is always looked at.
+    """
+    metrics = filters.metrics or metrics_of(connection, view)
+    if not filters.services:
+        return metrics
+    return [
+        metric
+        for metric in metrics
+        if metric not in METRIC_BY_ID or METRIC_BY_ID[metric].service in filters.services
+    ]
+
+
+def visible_metrics(connection: Connection, view: View) -> list[str]:
+    """Every metric the account has lines of that may be seen."""
     return [
         metric
         for metric in metrics_of(connection, view)
         if connection.scalar(
-            select(_lines.seq)
-            .where(view.shows(usage_lines, period), _lines.metric == metric)
-            .limit(1)
+            select(_lines.seq).where(view.shows(usage_lines), _lines.metric == metric).limit(1)
         )
         is not None
     ]
@@ -105,7 +120,7 @@ def stream(
     """
     with database.read() as connection:
         newest = order.newest(connection)
-        metrics = filters.metrics or metrics_of(connection, view)
+        metrics = metrics_passing(connection, view, filters)
     one_metric_each = [
         _stream_metric(database, order, newest, view, period, filters, metric) for metric in metrics
     ]
@@ -123,20 +138,18 @@ def _stream_metric(
     filters: Filters,
     metric: str,
 ) -> Iterator[UsageLine]:
-    sort = (_lines.booked_on, _lines.occurred_at, _lines.seq)
     wanted = (
         whole_lines()
-        .where(view.shows(usage_lines, period), passes(usage_lines, filters))
-        .where(_lines.metric == metric, order.up_to(newest))
-        .order_by(*sort)
+        .where(passes(usage_lines, filters), _lines.metric == metric, order.up_to(newest))
+        .order_by(_lines.booked_on, _lines.occurred_at, _lines.seq)
         .limit(STREAM_ROWS)
     )
-    piece = wanted
+    last: Key | None = None
     while True:
+        piece = wanted.where(view.shows_in(usage_lines, period, after=last))
         with database.read() as connection:
             lines = [to_line(row) for row in connection.execute(piece)]
         yield from lines
         if len(lines) < STREAM_ROWS:
             return
-        last = lines[-1]
-        piece = wanted.where(tuple_(*sort) > (last.booked_on, last.occurred_at, last.seq))
+        last = lines[-1].booked_on, lines[-1].occurred_at, lines[-1].seq

@@ -26,7 +26,7 @@ from billing.periods import Period
 from billing.queries import Filters, TransactionSort
 from data.columns import from_micros, to_micros
 from data.lake import Cursor, Lake, position, run_view
-from data.reading.lines import metrics_of
+from data.reading.lines import metrics_passing
 from data.reading.page_keys import Key, PageCursor
 from data.reading.position import SeqOrder
 from data.reading.tail import tail
@@ -153,7 +153,7 @@ def ledger_keys(connection: Connection, page: PageQuery) -> Found:
     The index is sorted within each metric, so the first lines of every metric are taken and the
     first of those kept.
     """
-    metrics = page.filters.metrics or metrics_of(connection, page.view)
+    metrics = metrics_passing(connection, page.view, page.filters)
     if not metrics:
         return []
     parts = [
@@ -171,31 +171,35 @@ def ledger_keys(connection: Connection, page: PageQuery) -> Found:
 
 def _keys_of(lines: FromClause, page: PageQuery) -> Select[Any]:
     """The first ``limit`` sort values and places of a page's lines."""
-    columns = (
-        [lines.c.cost_micros, lines.c.seq]
-        if page.is_by_cost
-        else [lines.c.booked_on, lines.c.occurred_at, lines.c.seq]
-    )
-    sort: list[ColumnElement[Any]] = (
-        [-lines.c.cost_micros, lines.c.seq] if page.is_by_cost else list(columns)
-    )
-    statement = (
-        select(*columns)
-        .where(view_shows(page, lines))
+    return _keys_by_cost(lines, page) if page.is_by_cost else _keys_by_time(lines, page)
+
+
+def _keys_by_time(lines: FromClause, page: PageQuery) -> Select[Any]:
+    sort = (lines.c.booked_on, lines.c.occurred_at, lines.c.seq)
+    place = None if page.stored_key is None else _time_values(page.stored_key)
+    after, before = (place, None) if page.direction > 0 else (None, place)
+    return (
+        select(*sort)
+        .where(page.view.shows_in(lines, page.period, after, before), passes(lines, page.filters))
         .order_by(*(_ordered(column, page.direction) for column in sort))
         .limit(page.limit)
     )
-    key = page.stored_key
-    if key is None:
+
+
+def _keys_by_cost(lines: FromClause, page: PageQuery) -> Select[Any]:
+    sort = (-lines.c.cost_micros, lines.c.seq)
+    statement = (
+        select(lines.c.cost_micros, lines.c.seq)
+        .where(page.view.shows_in(lines, page.period), passes(lines, page.filters))
+        .order_by(*(_ordered(column, page.direction) for column in sort))
+        .limit(page.limit)
+    )
+    if page.stored_key is None:
         return statement
-    bound = key if page.is_by_cost else _time_values(key)
-    ahead = tuple_(*sort) > bound if page.direction > 0 else tuple_(*sort) < bound
-    return statement.where(ahead)
-
-
-def view_shows(page: PageQuery, lines: FromClause) -> ColumnElement[bool]:
-    """Whether a line belongs to the page's question at all."""
-    return page.view.shows(lines, page.period) & passes(lines, page.filters)
+    place = tuple_(*sort)
+    return statement.where(
+        place > page.stored_key if page.direction > 0 else place < page.stored_key
+    )
 
 
 def _ordered(column: ColumnElement[Any], direction: int) -> ColumnElement[Any]:

@@ -80,7 +80,7 @@ def ledger_sums(
     sums = [func.sum(lines.c[name]) for name in _SUMMED]
     rows = connection.execute(
         select(*keys, func.count(lines.c.seq), *sums)
-        .where(view.shows(lines, period), passes(lines, filters))
+        .where(view.shows_in(lines, period), passes(lines, filters))
         .group_by(*keys)
     )
     width = len(keys)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, FromClause, and_, true
+from sqlalchemy import ColumnElement, FromClause, and_, true, tuple_
 
 from billing.access import AccountScope
 from billing.periods import Period
@@ -22,6 +22,10 @@ _FILTERED = (
     ("campaigns", "campaign_id"),
     ("consumers", "consumer_id"),
 )
+
+
+# A place in the order of time: booked day, instant, seq.
+Key = tuple[date, datetime, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +41,35 @@ class View:
         """The visible part of a period, if any."""
         return period.clip(self.visible_from, None)
 
-    def shows(self, lines: FromClause, period: Period | None = None) -> ColumnElement[bool]:
+    def shows(self, lines: FromClause) -> ColumnElement[bool]:
         """Whether a line is visible; ``lines`` is the ledger's table or a part of it."""
-        conditions = [
+        return and_(
+            self._is_own(lines),
+            lines.c.booked_on >= self.visible_from if self.visible_from else true(),
+        )
+
+    def shows_in(
+        self, lines: FromClause, period: Period, after: Key | None = None, before: Key | None = None
+    ) -> ColumnElement[bool]:
+        """Whether a line of a clipped period is visible, and lies between two places in it.
+
+        A place takes the part of the period's bound: given both, a planner may walk from the bound.
+        """
+        sort = tuple_(lines.c.booked_on, lines.c.occurred_at, lines.c.seq)
+        is_after = after is not None and after[0] >= period.start
+        is_before = before is not None and before[0] < period.end
+        return and_(
+            self._is_own(lines),
+            sort > after if is_after else lines.c.booked_on >= period.start,
+            sort < before if is_before else lines.c.booked_on < period.end,
+        )
+
+    def _is_own(self, lines: FromClause) -> ColumnElement[bool]:
+        return and_(
             lines.c.account_id == self.account_id,
             lines.c.is_sandbox.is_(self.is_sandbox),
-        ]
-        if self.stored_from is not None:
-            conditions.append(lines.c.stored_at >= self.stored_from)
-        if self.visible_from is not None:
-            conditions.append(lines.c.booked_on >= self.visible_from)
-        if period is not None:
-            conditions += [lines.c.booked_on >= period.start, lines.c.booked_on < period.end]
-        return and_(*conditions)
+            lines.c.stored_at >= self.stored_from if self.stored_from else true(),
+        )
 
 
 def view_of(scope: AccountScope, now: datetime) -> View:
