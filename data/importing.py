@@ -208,7 +208,7 @@ def _import(run: _Run, costed: ImportReport | None) -> ImportReport:
     report = run.new_report()
     report.import_id = import_id
     stop_stale_imports(target.database, target.data_dir, run.received_at)
-    rejected_file = RejectedFile(target.data_dir, run.options.file.name)
+    rejected_file = RejectedFile(run.options.file, target.data_dir)
     status = "stopped"
     with ImportLock(target.data_dir, import_id):
         _begin(run, import_id, costed, report)

@@ -113,7 +113,8 @@ def test_a_broken_row_is_refused_alone(target: ImportTarget, calls, row: str, fi
     assert fix in refused.fix
     assert "55550142" not in str(refused)
     assert "example" not in str(refused)
-    assert report.rejected_file == target.data_dir / "imports" / "calls.csv.rejected.csv"
+    assert report.rejected_file is not None
+    assert report.rejected_file.name == "calls.csv.rejected.csv"
     kept = list(csv.reader(report.rejected_file.read_text().splitlines()))
     assert kept == [["line", "field", "reason"], ["3", field, refused.fix]]
     assert rows(target, "SELECT id FROM events ORDER BY id") == [("a1",), ("a2",)]

@@ -27,8 +27,6 @@ class DemoSignIns:
         account_id: str,
     ) -> object:
         """One person with one role in one account, or over all."""
-        added = add_person(
-            connection, email, name, password, self._at, passwords=self._passwords
-        )
+        added = add_person(connection, email, name, password, self._at, passwords=self._passwords)
         add_membership(connection, added.person.id, account_id, Role(role))
         return added

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import fcntl
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -152,10 +153,15 @@ def _is_held(path: Path) -> bool:
 
 
 class RejectedFile:
-    """Rejected rows as line, field and reason: never their values. Made with the first one."""
+    """Rejected rows as line, field and reason: never their values. Made with the first one.
 
-    def __init__(self, data_dir: Path, log_name: str) -> None:
-        self.path = data_dir / FOLDER / f"{log_name[:LONGEST_FILE_NAME]}.rejected.csv"
+    It stands beside the log; where that folder can't be written, in the data directory.
+    """
+
+    def __init__(self, log: Path, data_dir: Path) -> None:
+        name = f"{log.name[:LONGEST_FILE_NAME]}.rejected.csv"
+        can_write = os.access(log.parent, os.W_OK)
+        self.path = (log.parent if can_write else data_dir / FOLDER) / name
         self._part = self.path.with_name(f"{self.path.name}.part")
         self._file: IO[str] | None = None
 

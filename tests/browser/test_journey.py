@@ -226,9 +226,7 @@ def test_one_tenant_never_sees_another(
     sign_in(other, OTHER)
     expect(other.locator("main")).not_to_contain_text("₹")
     owner.goto(live.url + "/billing/usage/sms_credits")
-    owner.locator(".line-table tbody tr").first.get_by_role(
-        "link"
-    ).first.click()
+    owner.locator(".line-table tbody tr").first.get_by_role("link").first.click()
     expect(owner.get_by_role("heading", name="Explain this charge")).to_be_visible()
     other.goto(owner.url)
     expect(other.get_by_role("heading", name="Explain this charge")).to_have_count(0)

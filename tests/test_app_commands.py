@@ -1,0 +1,137 @@
+"""The commands, as somebody types them: their answers, errors and exit codes."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import app
+
+ROOT = Path(__file__).parents[1]
+PRICES = "metric,prefix,price,per,minimum,increment\nhuman_dial_attempts,,0,attempt,,\n" + (
+    "human_connected_minutes,1,0.012,minute,60,60\nsms_credits,,0.0065,segment,,\n"
+)
+CALLS = "day;month;duration;campaign\n5;may;261;1\n5;may;0;2\n5;may;0;2\n6;may;60;1\n7;may;61;1\n"
+
+
+@pytest.fixture
+def usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Runs a command of the product in an installation of its own."""
+    for name in [name for name in os.environ if name.startswith("USAGE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("USAGE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str, code: int = 0, **settings: str) -> str:
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "argv", ["usage-dashboard", *words])
+            for name, value in settings.items():
+                patched.setenv(name, value)
+            with pytest.raises(SystemExit) as ended:
+                app.main()
+        told = "".join(capsys.readouterr())
+        assert (ended.value.code or 0) == code, told
+        return told
+
+    return run
+
+
+def prepare(usage, tmp_path: Path) -> None:
+    """An account with a price list and a small log, imported."""
+    (tmp_path / "prices.csv").write_text(PRICES)
+    (tmp_path / "calls.csv").write_text(CALLS)
+    usage(
+        "account", "add", "acme", "--name", "Acme", "--plan", "growth", "--currency", "usd",
+        "--timezone", "Europe/Lisbon",
+    )  # fmt: skip
+    usage("rates", "import", "prices.csv", "--currency", "USD", "--valid-from", "always")
+    told = usage("import", "calls.csv", "--account", "acme", "--map", "bank-full", "--fund")
+    assert "5 rows read, 5 accepted, 0 duplicate, 0 rejected" in told
+    assert "8 usage lines, 0.096 USD from 2008-05-05 to 2008-05-07" in told
+
+
+def test_the_program_runs_as_a_process_of_its_own(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "app.py"), "verify", "--account", "nobody"],
+        env={**os.environ, "USAGE_DATA_DIR": str(tmp_path)}, capture_output=True, text=True,
+        timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "no account 'nobody'" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_from_an_account_to_a_proof(usage, tmp_path: Path) -> None:
+    prepare(usage, tmp_path)
+    again = usage("import", "calls.csv", "--account", "acme", "--map", "bank-full")
+    assert "0 accepted, 5 duplicate" in again
+    assert "✗" not in usage("verify", "--account", "acme")
+    assert "Analytics rebuilt from 8 usage lines" in usage("rebuild")
+    assert "✗" not in usage("verify")
+    usage(
+        "export", "--account", "acme", "--from", "2008-05-05", "--to", "2008-05-08", "-o", "x.csv"
+    )
+    with (tmp_path / "x.csv").open(encoding="utf-8-sig") as file:
+        lines = list(csv.DictReader(file))
+    assert sum(int(line["cost_micros"]) for line in lines) == 96_000
+    assert len(lines) == 8
+
+
+def test_a_person_and_a_key_are_made_and_shown_once(usage, tmp_path: Path) -> None:
+    prepare(usage, tmp_path)
+    told = usage("user", "add", "owner@acme.example", "--role", "owner", "--account", "acme")
+    assert "Password (shown once)" in told
+    assert "Key (shown once)" in usage("key", "add", "--account", "acme", "--scope", "usage:read")
+
+
+REFUSALS = [
+    (["account", "add", "ac", "--name", "A", "--plan", "gold", "--currency", "USD",
+      "--timezone", "UTC"], "plan 'gold'"),
+    (["account", "add", "ac", "--name", "A", "--plan", "free", "--currency", "XXX",
+      "--timezone", "UTC"], "currency 'XXX'"),
+    (["account", "add", "ac", "--name", "A", "--plan", "free", "--currency", "USD",
+      "--timezone", "Mars/Base"], "time zone 'Mars/Base'"),
+    (["account", "add", "ac", "--name", "A", "--plan", "free", "--currency", "USD",
+      "--timezone", "UTC", "--anchor-day", "32"], "anchor day '32'"),
+    (["account", "add", "../x", "--name", "A", "--plan", "free", "--currency", "USD",
+      "--timezone", "UTC"], "account '../x'"),
+    (["user", "add", "x@y.example", "--role", "king", "--account", "acme"], "role 'king'"),
+    (["key", "add", "--account", "acme", "--scope", "everything"], "everything"),
+    (["import", "calls.csv", "--account", "nobody", "--map", "bank-full"], "no account 'nobody'"),
+    (["import", "calls.csv", "--account", "acme", "--map", "martian"], "map 'martian'"),
+    (["verify", "--account", "nobody"], "no account 'nobody'"),
+    (["export", "--account", "acme", "--from", "2026-02-30", "--to", "2026-03-01", "-o", "y"],
+     "from '2026-02-30'"),
+    (["export", "--account", "acme", "--from", "2026-03-02", "--to", "2026-03-01", "-o", "y"],
+     "to '2026-03-01'"),
+    (["serve"], "USAGE_SECRET_KEY"),
+]  # fmt: skip
+
+
+def test_refusals_name_field_value_and_fix_and_write_nothing(usage, tmp_path: Path) -> None:
+    prepare(usage, tmp_path)
+    for words, named in REFUSALS:
+        told = usage(*words, code=2)
+        assert named in " ".join(told.split()), words
+    assert not (tmp_path / "y").exists()
+    assert "✗" not in usage("verify")
+
+
+def test_a_wrong_setting_stops_the_start_in_one_line(usage) -> None:
+    told = usage("verify", code=2, USAGE_LOG_LEVEL="LOUD")
+    assert "USAGE_LOG_LEVEL 'LOUD'" in told
+    told = usage("verify", code=2, USAGE_DATABASE_URL="mysql://x/y")
+    assert "USAGE_DATABASE_URL" in told
+
+
+def test_a_rejected_row_is_listed_and_the_rest_goes_in(usage, tmp_path: Path) -> None:
+    prepare(usage, tmp_path)
+    (tmp_path / "more.csv").write_text(CALLS + "8;may;NaN;1\n9;may;-5;1\n9;may;99999999;1\n")
+    told = usage("import", "more.csv", "--account", "acme", "--map", "bank-full", code=1)
+    assert "3 rejected" in told
+    listed = (tmp_path / "more.csv.rejected.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in listed] == ["line", "7", "8", "9"]
