@@ -81,6 +81,7 @@ def serve(
     """Serves the whole product: screens and background jobs."""
     from api.server import build_server
     from api.server import serve as run
+    from data.importing import stop_stale_imports
 
     settings = _demo_settings() if demo else load_settings()
     configure_logging(settings.log_level)
@@ -89,6 +90,8 @@ def serve(
     installation = open_installation(settings, is_demo=demo)
     _print_settings(settings)
     loader = _start_demo_loader(installation) if demo else None
+    if not demo:
+        stop_stale_imports(installation.database, settings.data_dir, installation.clock.now())
     application = build_server(
         installation,
         is_demo=demo,

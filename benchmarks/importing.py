@@ -32,7 +32,7 @@ from billing.lots import LotKind
 from billing.plans import Plan
 from data import tables as t
 from data.accounts import NewAccount, add_account
-from data.bulk import bulk_columns
+from data.bulk import bulk_columns, insert_sql
 from data.database import SQLITE_PRAGMAS, open_database, sqlite_url
 from data.importers.report import BATCH_ROWS
 from data.importing import ImportOptions, ImportTarget, import_file
@@ -146,7 +146,7 @@ def _insert_again(ledger: Path, raw: Path, expected: Expected) -> float:
 
 def _batches(source: sqlite3.Connection) -> Iterator[list[tuple[str, list[tuple[Any, ...]]]]]:
     """The statements and rows of each transaction, in the order in which they were written."""
-    inserts = [_insert_sql(table.name, bulk_columns(table)) for table in TABLES]
+    inserts = [insert_sql(table, "sqlite") for table in TABLES]
     events, lines, entries, draws = [", ".join(bulk_columns(table)) for table in TABLES]
     # Ids grow in the order in which they were made, so one range of them is one transaction.
     queries = (
@@ -172,11 +172,6 @@ def _batches(source: sqlite3.Connection) -> Iterator[list[tuple[str, list[tuple[
             for sql, query, bounds in zip(inserts, queries, ranges, strict=True)
         ]
         last = end
-
-
-def _insert_sql(table: str, columns: tuple[str, ...]) -> str:
-    marks = ", ".join("?" * len(columns))
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
 
 
 def import_once(folder: Path, log: Path) -> dict[str, float]:

@@ -69,14 +69,13 @@ _GS = frozenset({Plan.GROWTH, Plan.SCALE})
 _S = frozenset({Plan.SCALE})
 _CALLS = ("call", "calls")
 _SENT = ("sent", "sent")
-_TIMED = (
-    "Seconds of an answered call, rounded by the rate's minimum and increment, divided by 60."
-)
+_TIMED = "Seconds of an answered call, rounded by the rate's minimum and increment, divided by 60."
 _SEGMENTS = (
     "One per segment: 160 characters of the GSM alphabet (153 each when longer), "
     "or 70 when any character needs Unicode (67 each when longer)."
 )
 
+# fmt: off
 METRICS: tuple[Metric, ...] = (
     Metric(
         "ai_dial_attempts", "AI Dial Attempts", Service.VOICE, ATTEMPT, _LGS, _CALLS,
@@ -151,6 +150,8 @@ METRICS: tuple[Metric, ...] = (
         "Seconds divided by 3,600.", needs_use=True,
     ),
 )
+
+# fmt: on
 
 METRIC_BY_ID = {metric.id: metric for metric in METRICS}
 

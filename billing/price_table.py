@@ -83,9 +83,7 @@ def _deciding_list(metric: Metric, lists: Sequence[RateList], today: date) -> Ra
     """The list whose price holds today: nearest level first, newest start first."""
     for level in LEVELS:
         begun = [
-            each
-            for each in lists
-            if each.level == level and (each.valid_from or date.min) <= today
+            each for each in lists if each.level == level and (each.valid_from or date.min) <= today
         ]
         newest = max(begun, key=lambda each: each.valid_from or date.min, default=None)
         if newest and any(rate.metric == metric.id for rate in newest.rates):

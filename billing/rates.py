@@ -68,8 +68,11 @@ class RateList:
     rates: tuple[Rate, ...]
     level: str = "default"
     _by_metric: dict[str, dict[str, Rate]] = field(default_factory=dict, repr=False)
+    _longest_prefix: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        longest = max((len(rate.prefix) for rate in self.rates), default=0)
+        object.__setattr__(self, "_longest_prefix", longest)
         for rate in self.rates:
             by_prefix = self._by_metric.setdefault(rate.metric, {})
             if rate.prefix in by_prefix:
@@ -86,8 +89,9 @@ class RateList:
         by_prefix = self._by_metric.get(metric)
         if by_prefix is None:
             return None
-        for length in range(len(number or ""), -1, -1):
-            rate = by_prefix.get((number or "")[:length])
+        digits = number[: self._longest_prefix] if number else ""
+        for length in range(len(digits), -1, -1):
+            rate = by_prefix.get(digits[:length])
             if rate is not None:
                 return rate
         raise UnknownDestinationError(
@@ -117,6 +121,7 @@ class RateBook:
             level: [_valid_from(rate_list) for rate_list in dated]
             for level, dated in self._dated.items()
         }
+        self._in_force: dict[date, list[RateList]] = {}  # by day, filled when first asked
 
     def list_on(self, level: str, day: date) -> RateList | None:
         """The list of one level in force on a local day."""
@@ -128,9 +133,12 @@ class RateBook:
 
         Errors: ``NoRateError``, ``UnknownDestinationError``.
         """
-        for level in LEVELS:
-            rate_list = self.list_on(level, day)
-            rate = rate_list.find(metric, number) if rate_list else None
+        in_force = self._in_force.get(day)
+        if in_force is None:
+            found = [self.list_on(level, day) for level in LEVELS]
+            in_force = self._in_force[day] = [each for each in found if each is not None]
+        for rate_list in in_force:
+            rate = rate_list.find(metric, number)
             if rate is not None:
                 return rate
         raise NoRateError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from billing.errors import InputError, ProductError
 from billing.events import (
@@ -36,8 +36,7 @@ class PlanLacksError(ProductError):
     code = "plan_lacks"
 
 
-@dataclass(frozen=True, slots=True)
-class LineDraft:
+class LineDraft(NamedTuple):
     """One rated line. ``reason`` says why a line costs nothing; micros and base units exact.
 
     ``rated_prefix``: the prefix of the rate, which is all of a number that is kept in the clear.

@@ -22,7 +22,6 @@ from billing.rates import RateBook
 from billing.rating import LineDraft, RatingContext, rate_event
 from data import tables as t
 from data.bulk import StoredDays, insert_rows, is_one_of
-from data.columns import to_micros
 from data.identity import Pseudonyms, new_id
 from data.price_books import load_rate_book
 from data.wallet import OpenWallet, Posting
@@ -127,13 +126,13 @@ class Poster:
         _check_identity(event)
         check_instant(event.occurred_at, received_at)
         booking = self._book(event, received_at)
-        drafts = rate_event(event, self._context(event))
+        drafts = rate_event(event, self._context(event, booking))
         event_id = new_id()
         posting = Posting(
             event.occurred_at, received_at, self.stored_at, booking.booked_on,
             booking.corrects_period, self.import_id,
         )  # fmt: skip
-        self._events.append(self._event_row(event, event_id, drafts))
+        self._events.append(self._event_row(event, drafts, event_id, posting))
         self._named(event)
         cost = 0
         for draft in drafts:
@@ -154,9 +153,14 @@ class Poster:
             )  # fmt: skip
         return booking
 
-    def _context(self, event: UsageEvent) -> RatingContext:
-        """Plan and prices of the event's local day, remembered."""
-        day = self.account.zones.local_day(event.occurred_at)
+    def _context(self, event: UsageEvent, booking: Booking) -> RatingContext:
+        """Plan and prices of the event's local day, remembered.
+
+        A line is booked on that day unless it comes too late for its billing period.
+        """
+        day = booking.booked_on
+        if booking.corrects_period:
+            day = self.account.zones.local_day(event.occurred_at)
         context = self._contexts.get(day)
         if context is None:
             plan = self.account.plan_on(day)
@@ -166,7 +170,7 @@ class Poster:
         return context
 
     def _event_row(
-        self, event: UsageEvent, event_id: str, drafts: Sequence[LineDraft]
+        self, event: UsageEvent, drafts: Sequence[LineDraft], event_id: str, posting: Posting
     ) -> tuple[Any, ...]:
         """A row of ``events``, in the order of its columns.
 
@@ -178,7 +182,7 @@ class Poster:
         suffix = number[-2:] if number and len(number) >= SHORTEST_NUMBER else None
         return (
             self.account.id, event.source, event.id, event_id, EVENT_TYPES[type(event)],
-            to_micros(self.stored_at), self._hash(number) if number else None, prefix, suffix,
+            posting.micros[-1], self._hash(number) if number else None, prefix, suffix,
         )  # fmt: skip
 
     def _hash(self, number: str) -> str:
@@ -195,8 +199,7 @@ class Poster:
         return (
             line_id, self.account.id, event_id, event.source, draft.metric, draft.service,
             draft.direction, draft.agent, draft.status, draft.reason, event.campaign,
-            event.consumer, to_micros(posting.occurred_at), to_micros(posting.received_at),
-            to_micros(posting.stored_at), booked_on, booked_on, draft.base_units, draft.pulses,
+            event.consumer, *posting.micros, booked_on, booked_on, draft.base_units, draft.pulses,
             draft.talk_seconds, draft.rate_id, draft.connect_fee_micros, draft.cost_micros,
             self.account.currency, None, None, self._days(posting.corrects_period),
             event.is_sandbox, self.import_id, " ".join(event.flags) or None,
@@ -234,12 +237,17 @@ def consumer_kind(consumer_id: str) -> str:
 
 
 def _check_identity(event: UsageEvent) -> None:
-    for field_name in ("source", "id", "campaign", "consumer"):
-        value = getattr(event, field_name)
-        if value is None and field_name in ("campaign", "consumer"):
-            continue
-        if not value or len(value) > LONGEST_ID or not value.isprintable():
-            raise InputError(field_name, value, f"use 1 to {LONGEST_ID} printable characters")
+    _check_name("source", event.source)
+    _check_name("id", event.id)
+    if event.campaign is not None:
+        _check_name("campaign", event.campaign)
+    if event.consumer is not None:
+        _check_name("consumer", event.consumer)
+
+
+def _check_name(field_name: str, value: str) -> None:
+    if not value or len(value) > LONGEST_ID or not value.isprintable():
+        raise InputError(field_name, value, f"use 1 to {LONGEST_ID} printable characters")
 
 
 def _existing(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
@@ -27,7 +28,7 @@ _SET_LOT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Posting:
     """When an entry happened, was received and stored, and the local day it is booked on."""
 
@@ -37,6 +38,11 @@ class Posting:
     booked_on: date
     corrects_period: date | None = None
     import_id: str | None = None
+
+    @cached_property
+    def micros(self) -> tuple[int, int, int]:
+        """The three instants as the ledger stores them, computed once for all their rows."""
+        return to_micros(self.occurred_at), to_micros(self.received_at), to_micros(self.stored_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +205,7 @@ class OpenWallet:
         self.entries.append(
             (
                 entry_id, self.account.id, kind, micros, self.posted_micros,
-                self.account.currency, line_id, cause, to_micros(posting.occurred_at),
-                to_micros(posting.received_at), to_micros(posting.stored_at),
+                self.account.currency, line_id, cause, *posting.micros,
                 self._days(posting.booked_on), self._days(posting.corrects_period),
                 posting.import_id,
             )
