@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from sqlalchemy.exc import OperationalError
 
 from billing.access import parse_role
 from billing.errors import InputError, ProductError
@@ -45,7 +44,6 @@ for name, group in (
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 DEMO_FOLDER = "demo"
-WAIT_STEPS = 200  # tenths of a second
 
 
 def main() -> None:
@@ -53,8 +51,19 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except ProductError as error:
-        errors.print(f"[bold red]✗[/] {_plain(error.message)}")
-        sys.exit(2)
+        _refuse(error.message)
+    except OperationalError as error:  # a full disk, a locked or read-only file
+        _refuse(
+            f"The ledger can't be used: {error.orig}. Nothing was half-written: mend that, then "
+            "run the command again."
+        )
+    except OSError as error:
+        _refuse(f"{error.filename or 'A file'} can't be used: {error.strerror}.")
+
+
+def _refuse(message: str) -> NoReturn:
+    errors.print(f"[bold red]✗[/] {_plain(message)}", soft_wrap=True)
+    sys.exit(2)
 
 
 def _plain(text: str) -> str:
@@ -89,7 +98,7 @@ def serve(
         refuse_own_secret(settings)
     installation = open_installation(settings, is_demo=demo)
     _print_settings(settings)
-    loader = _start_demo_loader(installation) if demo else None
+    loader = _load_demo_beside(installation) if demo else None
     if not demo:
         stop_stale_imports(installation.database, settings.data_dir, installation.clock.now())
     application = build_server(
@@ -100,6 +109,12 @@ def serve(
     )
     console.print(f"\nUsage Dashboard: [bold]http://{host}:{port}[/]  (Ctrl-C stops it)\n")
     run(application, host, port, settings.log_level)
+
+
+def _load_demo_beside(installation: Installation) -> subprocess.Popen[bytes]:
+    from data.demo.loader_process import start_loader
+
+    return start_loader(installation, [sys.executable, str(Path(__file__).resolve()), "demo"])
 
 
 def _print_settings(settings: Settings) -> None:
@@ -138,25 +153,6 @@ def _demo_people() -> tuple[object, ...]:
     from data.demo import DEMO_PEOPLE
 
     return DEMO_PEOPLE
-
-
-def _start_demo_loader(installation: Installation) -> subprocess.Popen[bytes]:
-    """Fills the demo beside the server, so that the page opens while the rest loads."""
-    from data.demo import read_progress
-
-    loader = subprocess.Popen(  # noqa: S603
-        [sys.executable, str(Path(__file__).resolve()), "demo"],
-        stdout=subprocess.DEVNULL,
-    )
-    for _ in range(WAIT_STEPS):
-        with installation.database.read() as connection:
-            if read_progress(connection) is not None:
-                threading.Thread(target=loader.wait, daemon=True).start()  # no zombie is left
-                return loader
-        if loader.poll() is not None:
-            raise ProductError("The demo could not be made: run `usage-dashboard demo` to see why.")
-        time.sleep(0.1)
-    return loader
 
 
 @account_app.command("add")

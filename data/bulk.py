@@ -39,7 +39,7 @@ def insert_sql(table: Table, dialect: str) -> str:
     """The statement that stores one such tuple."""
     names, insert = bulk_columns(table), _INSERT.get(dialect, "INSERT")
     marks = ", ".join([_PLACEHOLDER.get(dialect, "%s")] * len(names))
-    return f"{insert} INTO {table.name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
+    return f"{insert} INTO {table.name} ({', '.join(names)}) VALUES ({marks})"
 
 
 class StoredDays:

@@ -33,6 +33,7 @@ FOLDER = "lake"
 CURRENT = "CURRENT"
 NEXT = "NEXT"
 CATALOG = "catalog.sqlite"
+ROLLUPS = ("roll_day", "roll_campaign", "roll_consumer")
 ROW_GROUP_ROWS = 61_440
 CATALOG_BUSY_MILLISECONDS = 10_000
 EXTENSIONS = ("ducklake", "sqlite_scanner")
@@ -322,14 +323,16 @@ def data_files(cursor: Cursor) -> list[str]:
     tables = cursor.execute(
         "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' ORDER BY table_name"
     ).fetchall()
-    files: list[str] = []
-    for (table,) in tables:
-        rows = cursor.execute(
-            "SELECT data_file, delete_file FROM ducklake_list_files('lake', $table)",
-            {"table": table},
-        ).fetchall()
-        files += [file for row in rows for file in row if file]
-    return files
+    return [file for (table,) in tables for file in table_files(cursor, table)]
+
+
+def table_files(cursor: Cursor, table: str) -> list[str]:
+    """Paths of the files that one table is made of."""
+    rows = cursor.execute(
+        "SELECT data_file, delete_file FROM ducklake_list_files('lake', $table)",
+        {"table": table},
+    ).fetchall()
+    return [file for row in rows for file in row if file]
 
 
 @cache

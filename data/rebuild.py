@@ -24,8 +24,9 @@ from data.lake import (
     current_generation,
     publish,
 )
+from data.lake_upkeep import merge
 from data.phases import phase
-from data.sync import merge, sync
+from data.sync import sync
 from data.tables import usage_lines
 
 BATCH_ROWS = 50_000  # larger than a sync's: fewer files to merge, and memory for one batch only
@@ -59,7 +60,7 @@ def rebuild(
     phase("rebuild.started")
     try:
         result = _fill(database, fresh, limit, clock, progress)
-        merge(fresh)
+        merge(fresh, from_files=2)
     finally:
         fresh.close()
     phase("rebuild.filled")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -20,19 +20,18 @@ from sqlalchemy import Connection
 from billing.clock import Clock
 from data.clocks import SystemClock
 from data.database import Database
-from data.lake import Cursor, Lake, LakeConflictError, LakeError, view
+from data.lake import ROLLUPS, Cursor, Lake, LakeConflictError, LakeError, view
+from data.lake_upkeep import expire, merge
 from data.phases import phase
 from data.reading.position import SeqOrder, ledger_order
 from data.seals import SEALED_COLUMNS, raw, seal, sealed_columns, sealed_to
 from data.tables import usage_lines
 
+__all__ = ["SyncResult", "expire", "merge", "sync", "sync_all"]  # upkeep goes with syncing
+
 BATCH_ROWS = 15_000
 MOST_ATTEMPTS = 8
 FIRST_PAUSE_SECONDS = 0.05
-ROLLUPS = ("roll_day", "roll_campaign", "roll_consumer")
-COMPACT_FROM_ROWS = 10_000
-EXPIRE_AFTER = timedelta(days=2)
-CLEAN_AFTER = timedelta(days=1)
 _INTEGERS = frozenset(
     {"seq", "base_units", "pulses", "talk_seconds", "connect_fee_micros", "cost_micros"}
 )
@@ -178,42 +177,3 @@ def _append(cursor: Cursor, table: pa.Table, batch: Batch) -> None:
     if moved is None or moved[0] != 1:
         raise LakeConflictError("another sync was first")
     phase("sync.position")
-
-
-def merge(lake: Lake) -> None:
-    """Joins small files into large ones, and adds up sums that came in many pieces."""
-    with lake.changing:
-        for name in ROLLUPS:
-            lake.change(lambda cursor, name=name: _compact(cursor, name))  # type: ignore[misc]
-        lake.command("SELECT count(*) FROM ducklake_merge_adjacent_files('lake')")
-
-
-def _compact(cursor: Cursor, name: str) -> None:
-    """Rewrites a rollup whose cells lie in more than two pieces on average."""
-    cursor.execute(f"CREATE OR REPLACE TEMP TABLE compacted AS {view(f'compact_{name}')}")
-    counted = cursor.execute(
-        f"SELECT (SELECT count(*) FROM lake.{name}), (SELECT count(*) FROM compacted)"  # noqa: S608
-    ).fetchone()
-    before, after = counted or (0, 0)
-    if before >= COMPACT_FROM_ROWS and before > 2 * after:
-        cursor.execute(f"DELETE FROM lake.{name}")  # noqa: S608
-        cursor.execute(f"INSERT INTO lake.{name} SELECT * FROM compacted")  # noqa: S608
-    cursor.execute("DROP TABLE compacted")
-
-
-def expire(lake: Lake, now: datetime) -> None:
-    """Forgets old snapshots and deletes files that none of the kept ones needs.
-
-    Only files out of use for longer than any read or sync takes, so it may run beside them.
-    """
-    with lake.changing:
-        for work, before in (
-            ("ducklake_expire_snapshots", now - EXPIRE_AFTER),
-            ("ducklake_cleanup_old_files", now - CLEAN_AFTER),
-            ("ducklake_delete_orphaned_files", now - CLEAN_AFTER),
-        ):
-            # As text, and counted: DuckDB's Python side needs another library for instants.
-            lake.command(
-                f"SELECT count(*) FROM {work}('lake', older_than => $before::TIMESTAMPTZ)",  # noqa: S608
-                {"before": before.isoformat()},
-            )

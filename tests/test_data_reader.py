@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,47 +12,17 @@ from hypothesis import strategies as st
 from sqlalchemy import insert
 
 from billing.access import Role
-from billing.clock import FixedClock
 from billing.errors import InputError, NotAllowedError, NotFoundError
 from billing.periods import Period
 from billing.plans import Plan
 from billing.queries import Filters, TransactionSort
-from billing.usage import Dimension, UsageLine, UsageReader
+from billing.usage import Dimension, UsageLine
 from data import tables as t
-from data.database import Database
-from data.lake import Lake
-from data.reading.page_keys import PageCursor
-from data.sync import sync, sync_all
-from data.usage_reader import LedgerReader
-from tests.ledger_builder import NOW, SERVICES, LedgerBuilder, Line, account, open_store, scope
+from data.sync import sync_all
+from tests.ledger_builder import NOW, SERVICES, Line, account, scope
+from tests.reading import ALL, AUTUMN, Store, ledgers, passes, some_filters, some_periods, write
 
-AUTUMN = Period(date(2026, 9, 1), date(2026, 12, 1))
-ALL = Filters()
 NEWEST, OLDEST, COST = TransactionSort.NEWEST, TransactionSort.OLDEST, TransactionSort.COST
-FIELDS = {
-    "metrics": "metric",
-    "statuses": "status",
-    "campaigns": "campaign",
-    "consumers": "consumer",
-}
-
-
-class Store:
-    """A ledger, its lake and a reader over both."""
-
-    def __init__(self, directory: Path) -> None:
-        self.database: Database = open_store(directory)
-        self.lake = Lake(directory, self.database)
-        self.builder = LedgerBuilder(self.database)
-        self.clock = FixedClock(NOW)
-        self.reader: UsageReader = LedgerReader(self.database, self.lake, self.clock)
-
-    def add(self, *lines: Line) -> list[int]:
-        return self.builder.add_lines(*lines)
-
-    def close(self) -> None:
-        self.lake.close()
-        self.database.dispose()
 
 
 @pytest.fixture
@@ -73,64 +39,6 @@ def shared(tmp_path_factory) -> Iterator[Store]:
     store = Store(tmp_path_factory.mktemp("shared"))
     yield store
     store.close()
-
-
-some_lines = st.builds(
-    Line,
-    metric=st.sampled_from(sorted(SERVICES)),
-    status=st.sampled_from(["sent", "failed", "answered"]),
-    direction=st.sampled_from(["outbound", "inbound"]),
-    campaign=st.sampled_from([None, "spring", "autumn"]),
-    consumer=st.sampled_from([None, "ana", "app:crm"]),
-    day=st.dates(date(2026, 8, 30), date(2026, 12, 2)),
-    second=st.sampled_from([0, 0, 43_200, 86_399]),
-    units=st.integers(0, 600),
-    pulses=st.integers(0, 10),
-    talk=st.integers(0, 600),
-    cost=st.integers(-5_000, 10**12),
-    is_sandbox=st.sampled_from([False, False, False, True]),
-)
-some_filters = st.builds(
-    Filters,
-    services=st.sampled_from([(), (), ("Voice",), ("SMS", "Voice")]),
-    metrics=st.sampled_from([(), (), ("sms_credits",), ("inbound_sms", "number_rental")]),
-    statuses=st.sampled_from([(), (), ("sent",), ("sent", "failed")]),
-    campaigns=st.sampled_from([(), (), ("spring",), ("spring", "autumn")]),
-    consumers=st.sampled_from([(), (), ("ana",), ("app:crm", "nobody")]),
-)
-some_periods = st.tuples(st.dates(date(2026, 8, 29), date(2026, 12, 3)), st.integers(1, 100)).map(
-    lambda pair: Period(pair[0], pair[0] + timedelta(days=pair[1]))
-)
-ledgers = st.lists(
-    st.tuples(st.lists(some_lines, max_size=8), st.sampled_from([0, 0, 3, 1_000])), max_size=4
-)
-
-
-def write(store: Store, ledger: list[tuple[list[Line], int]]) -> tuple[str, list[Line]]:
-    """Writes a ledger into an account of its own, syncing in between as it says."""
-    account_id = f"a{len(store.builder.posted)}"
-    store.builder.add_account(account_id, funds=10**15)
-    written: list[Line] = []
-    for lines, sync_rows in ledger:
-        for line in lines:
-            line.account_id = account_id
-        store.add(*lines)
-        written += lines
-        if sync_rows:
-            sync(store.database, store.lake, sync_rows)
-    return account_id, written
-
-
-def passes(line: Line, period: Period, filters: Filters) -> bool:
-    return (
-        not line.is_sandbox
-        and line.day in period
-        and (not filters.services or SERVICES[line.metric] in filters.services)
-        and all(
-            not getattr(filters, field) or getattr(line, name) in getattr(filters, field)
-            for field, name in FIELDS.items()
-        )
-    )
 
 
 def plain_sums(lines: list[Line], by: list[Dimension]) -> dict[tuple, tuple[int, ...]]:
@@ -186,139 +94,6 @@ def check_read(shared: Store, ledger, by, filters, period) -> None:
     assert found == expected
     ordered = sorted(expected, key=lambda key: [(value is None, value or "") for value in key])
     assert [cell.keys for cell in reading.cells] == ordered
-
-
-def in_order(lines: list[tuple[int, Line]], sort: TransactionSort) -> list[int]:
-    if sort is COST:
-        ordered = sorted(lines, key=lambda pair: (-pair[1].cost, pair[0]))
-    else:
-        ordered = sorted(
-            lines,
-            key=lambda pair: (pair[1].day, pair[1].occurred_at, pair[0]),
-            reverse=sort is NEWEST,
-        )
-    return [seq for seq, _ in ordered]
-
-
-any_list = given(
-    ledger=ledgers,
-    filters=some_filters,
-    period=some_periods,
-    sort=st.sampled_from([NEWEST, OLDEST, COST]),
-    limit=st.integers(1, 7),
-)
-
-
-@settings(max_examples=20)
-@any_list
-def test_pages_forward_and_back_are_the_whole_list(
-    shared: Store, ledger, filters, period, sort, limit
-):
-    check_pages(shared, ledger, filters, period, sort, limit)
-
-
-@pytest.mark.long
-@settings(max_examples=300)
-@any_list
-def test_many_more_lists_are_whole(shared: Store, ledger, filters, period, sort, limit):
-    check_pages(shared, ledger, filters, period, sort, limit)
-
-
-def check_pages(shared: Store, ledger, filters, period, sort, limit) -> None:
-    account_id, written = write(shared, ledger)
-    who = scope(account(account_id))
-    by_id = {line.id: line for line in written}
-    everything = list(shared.reader.stream_lines(who, AUTUMN.span(period), ALL))
-    kept = [(n.seq, by_id[n.id]) for n in everything if passes(by_id[n.id], period, filters)]
-    expected = in_order(kept, sort)
-
-    pages: list[list[int]] = []
-    cursor: str | None = None
-    while True:
-        page = shared.reader.transactions(who, period, filters, sort, cursor, limit)
-        pages.append([line.seq for line in page.lines])
-        if page.next_cursor is None:
-            break
-        cursor = page.next_cursor
-    assert [seq for found in pages for seq in found] == expected
-    assert all(len(found) == limit for found in pages[:-1])
-
-    back = page
-    for found in reversed(pages[:-1]):
-        assert back.previous_cursor is not None
-        back = shared.reader.transactions(who, period, filters, sort, back.previous_cursor, limit)
-        assert [line.seq for line in back.lines] == found
-    assert back.previous_cursor is None or len(pages) == 1
-    streamed = [line.seq for line in shared.reader.stream_lines(who, period, filters)]
-    assert streamed == in_order(kept, OLDEST)
-
-
-def test_a_stream_is_the_ledger_as_it_was_at_its_start(store: Store, monkeypatch):
-    monkeypatch.setattr("data.reading.lines.STREAM_ROWS", 3)
-    seqs = store.add(*(Line(second=n) for n in range(10)))
-    stream = store.reader.stream_lines(scope(account()), AUTUMN, ALL)
-    first = next(stream)
-    store.add(*(Line(second=50 + n) for n in range(10)))
-    assert [first.seq, *(line.seq for line in stream)] == seqs
-
-
-def test_a_page_after_new_lines_neither_skips_nor_repeats(store: Store):
-    seqs = store.add(*(Line(second=n) for n in range(6)))
-    who = scope(account())
-    page = store.reader.transactions(who, AUTUMN, ALL, NEWEST, None, 3)
-    (new,) = store.add(Line(second=100))
-    following = store.reader.transactions(who, AUTUMN, ALL, NEWEST, page.next_cursor, 3)
-    assert [line.seq for line in following.lines] == seqs[2::-1]
-    first = store.reader.transactions(who, AUTUMN, ALL, NEWEST, following.previous_cursor, 3)
-    assert [line.seq for line in first.lines] == seqs[:2:-1]
-    assert first.previous_cursor is not None
-    newest = store.reader.transactions(who, AUTUMN, ALL, NEWEST, first.previous_cursor, 3)
-    assert [line.seq for line in newest.lines] == [new, *seqs[:3:-1]]
-
-
-def encoded(values: Any) -> str:
-    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
-
-
-HOSTILE = [
-    "x", "%00", "é", "A" * 10_000, encoded({}), encoded([]), encoded([1]), encoded("n"),
-    encoded([2, "n", 0, 1, 2, 3]), encoded([1, "o", 0, -739_000, -1, -1]),
-    encoded([1, "n", 0, -739_000, -1]), encoded([1, "n", True, -739_000, -1, -1]),
-    encoded([1, "n", 0, -739_000.5, -1, -1]), encoded([1, "n", 0, 739_000, -1, -1]),
-    encoded([1, "n", 0, -739_000, -(2**62), -1]), encoded([1, "n", 0, -739_000, -1, -(2**80)]),
-    encoded([1, "n", 0, -(10**9), -1, -1]), encoded([1, "n", 3, -739_000, -1, -1]),
-    encoded([1, "n", 0, "' OR 1=1", -1, -1]), encoded([1, ["n"], 0, 1, 1, 1]), "W" * 200, "=" * 9,
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("cursor", HOSTILE)
-def test_a_cursor_that_is_none_is_refused(shared: Store, cursor: str):
-    if "hostile" not in shared.builder.posted:
-        shared.builder.add_account("hostile")
-    with pytest.raises(InputError):
-        shared.reader.transactions(scope(account("hostile")), AUTUMN, ALL, NEWEST, cursor, 10)
-
-
-@given(cursor=st.text(max_size=60) | st.binary(max_size=60).map(lambda raw: encoded(raw.hex())))
-def test_no_text_makes_a_page_fail_in_another_way(shared: Store, cursor: str):
-    with suppress(InputError):
-        shared.reader.transactions(scope(account("none")), AUTUMN, ALL, COST, cursor, 10)
-
-
-def test_extreme_but_well_formed_cursors_give_an_empty_or_full_page(store: Store):
-    (seq,) = store.add(Line())
-    who = scope(account())
-    for sort, key in ((NEWEST, (-1, 0, 0)), (OLDEST, (1, 0, 0)), (COST, (-(2**62), 0))):
-        for is_backward in (False, True):
-            cursor = PageCursor(sort, is_backward, key).encode()
-            page = store.reader.transactions(who, AUTUMN, ALL, sort, cursor, 5)
-            assert [line.seq for line in page.lines] in ([], [seq])
-
-
-@pytest.mark.parametrize("limit", [0, -1, 1_001])
-def test_a_page_has_a_bound(store: Store, limit: int):
-    with pytest.raises(InputError, match="limit"):
-        store.reader.transactions(scope(account()), AUTUMN, ALL, NEWEST, None, limit)
 
 
 def test_another_accounts_lines_are_nowhere(store: Store):
@@ -522,14 +297,3 @@ def test_an_account_without_anything_reads_as_empty(store: Store):
     assert store.reader.transactions(who, AUTUMN, ALL, NEWEST, None, 5).lines == ()
     assert store.reader.balance(who).available_micros == 0
     assert store.reader.used_metrics(who) == frozenset()
-
-
-def test_a_service_looks_only_at_its_own_metrics_and_at_unknown_ones(store: Store, monkeypatch):
-    monkeypatch.setitem(SERVICES, "fax_pages", "Voice")
-    store.add(*(Line(metric=metric) for metric in sorted(SERVICES)))
-    filters = Filters(services=("Voice",))
-    expected = {metric for metric, service in SERVICES.items() if service == "Voice"}
-    page = store.reader.transactions(scope(account()), AUTUMN, filters, NEWEST, None, 50)
-    assert {line.metric for line in page.lines} == expected
-    streamed = store.reader.stream_lines(scope(account()), AUTUMN, filters)
-    assert {line.metric for line in streamed} == expected

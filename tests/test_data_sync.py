@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,11 +14,12 @@ from billing.periods import Period
 from billing.queries import Filters
 from billing.usage import Dimension
 from data.database import Database
-from data.lake import Lake, LakeError, current_generation
+from data.lake import ROLLUPS, Lake, LakeError, current_generation, data_files, table_files
+from data.lake_upkeep import expire, merge
 from data.phases import REBUILD_PHASES, SYNC_PHASES
 from data.rebuild import rebuild
 from data.seals import SEALED_COLUMNS
-from data.sync import expire, merge, sync, sync_all
+from data.sync import sync, sync_all
 from data.tables import seals, usage_lines
 from data.usage_reader import LedgerReader
 from data.verify import verify
@@ -190,39 +191,43 @@ def test_a_damaged_store_is_rebuilt(tmp_path, database, builder, lake):
     assert held(Lake(tmp_path, database)) == (20, 210)
 
 
-def test_merging_and_expiring_change_no_figure(database, builder, lake, monkeypatch):
-    monkeypatch.setattr("data.sync.COMPACT_FROM_ROWS", 10)
-    for n in range(6):
-        builder.add_lines(*(Line(cost=n + 1) for _ in range(5)))
+def test_merging_and_expiring_leave_few_files_and_change_no_figure(
+    database, builder, lake, monkeypatch
+):
+    for n in range(4):
+        builder.add_lines(*some_lines(10, first=10 * n), *(Line(cost=n) for _ in range(5)))
         sync_all(database, lake)
-    before = lake.snapshot(
-        lambda cursor: cursor.execute("SELECT count(*) FROM lake.roll_day").fetchone()
-    )
-    assert before == (6,)
-    builder.add_lines(*some_lines(20))
-    sync_all(database, lake)
-    merge(lake)
+    folder = lake.directory
+    before, figures = held(lake), held(lake, "roll_campaign")
+    assert len(lake.snapshot(lambda cursor: table_files(cursor, "roll_day"))) == 4
+    assert merge(lake) == 0  # not crowded yet
+    assert merge(lake, from_files=2) >= len(ROLLUPS) + 1
+    assert len(lake.snapshot(lambda cursor: table_files(cursor, "roll_day"))) == 1
+    files = lake.snapshot(data_files)
+    assert sum("local_month=2026-10" in file for file in files) == 1
+    assert (held(lake), held(lake, "roll_campaign")) == (before, figures)
+    in_use = {Path(file).resolve() for file in files}
+    assert {path.resolve() for path in folder.rglob("*.parquet")} > in_use
+    ahead = datetime.now(UTC) + timedelta(days=9)
+    expire(lake, ahead)
+    assert {path.resolve() for path in folder.rglob("*.parquet")} > in_use  # all are recent
+    for age in ("EXPIRE_AFTER", "CLEAN_AFTER"):
+        monkeypatch.setattr(f"data.lake_upkeep.{age}", timedelta(seconds=-60))
+    expire(lake, ahead)
+    in_use = {Path(file).resolve() for file in lake.snapshot(data_files)}
+    assert {path.resolve() for path in folder.rglob("*.parquet")} == in_use
     builder.add_lines(*some_lines(3))
     sync_all(database, lake)
-    for _ in range(3):
-        sync_some = [Line(cost=1) for _ in range(3)]
-        builder.add_lines(*sync_some)
-        sync_all(database, lake)
-    merge(lake)
-    expire(lake, NOW + timedelta(days=3))
-    expire(lake, NOW + timedelta(days=6))
-    assert held(lake) == held(lake, "roll_day") == held(lake, "roll_campaign")
-    assert held(lake)[0] == 62
+    assert held(lake)[0] == before[0] + 3
     assert verify(database, lake).passed
 
 
-def test_sums_in_many_pieces_become_one_cell_each(database, builder, lake, monkeypatch):
-    monkeypatch.setattr("data.sync.COMPACT_FROM_ROWS", 3)
+def test_sums_in_many_pieces_become_one_cell_each(database, builder, lake):
     for n in range(5):
         builder.add_lines(Line(cost=n + 1))
         sync_all(database, lake)
-    merge(lake)
-    for table in ("roll_day", "roll_campaign", "roll_consumer"):
+    merge(lake, from_files=5)
+    for table in ROLLUPS:
         rows = lake.snapshot(
             lambda cursor, table=table: cursor.execute(
                 f"SELECT line_count, cost_micros FROM lake.{table}"
@@ -287,8 +292,8 @@ def check_readers(tmp_path, database, builder, lake, *, writes: int, rebuilds: i
         builder.add_lines(*(Line(cost=10, day=date(2026, 10, 1 + n % 28)) for _ in range(10)))
         if rebuilds and n % (writes // rebuilds) == 0:
             rebuild(database, tmp_path)
-        elif n % 25 == 24:
-            merge(lake)
+        elif n % 10 == 9:
+            merge(lake, from_files=3)
     done.set()
     for thread in threads:
         thread.join(60)
