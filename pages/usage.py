@@ -90,6 +90,12 @@ def _spend(visit: Visit, query: UsageQuery, usage: PeriodUsage) -> Any:
 
 
 def _chart(visit: Visit, query: UsageQuery, usage: PeriodUsage) -> Any:
+    if not usage.daily and not visit.desk.reader.used_metrics(visit.scope):
+        return states.empty(
+            "Nothing has been used yet",
+            "Usage shows here as soon as it arrives. A log of earlier calls or messages can be "
+            "brought in with the command usage-dashboard import.",
+        )
     view = charts.ChartView(
         rows=usage.daily,
         period=query.period,
