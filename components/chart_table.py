@@ -31,9 +31,10 @@ def table_behind(
     names = [str(name) for name in table.columns]
     has_parts = len(names) > 1
     columns = ["When", *(names if has_parts else []), "Total" if has_parts else "Cost"]
+    costs = table.to_numpy(dtype="int64").tolist()
     rows = [
-        _row(label, href, [int(table[name].iloc[i]) for name in names], head)
-        for i, (label, href) in enumerate(zip(labels, hrefs, strict=True))
+        _row(label, href, parts, head)
+        for label, href, parts in zip(labels, hrefs, costs, strict=True)
     ]
     heads = [
         html.Th(name, className="n" if i else None, scope="col") for i, name in enumerate(columns)

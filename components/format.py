@@ -227,6 +227,7 @@ def _tenths(tenths: int, locale: str) -> str:
     return f"{_typographic(pattern.apply(shown, _locale(locale)))}{SPACE}%"
 
 
+@lru_cache(maxsize=20_000)  # a page writes the same amounts again and again, zero above all
 def _amount(micros: int, currency: str, locale: str, least: int, most: int) -> str:
     pattern = _currency_pattern(locale, least, most)
     text = pattern.apply(
