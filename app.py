@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from sqlalchemy.exc import OperationalError
 
-from billing.access import parse_role
+from api.account_commands import account_app, key_app, user_app
+from api.console import console, demo_settings, errors, opened, parse_day, plain, progress_bar
 from billing.errors import InputError, ProductError
-from billing.plans import parse_plan
 from data.installation import Installation, open_installation, refuse_own_secret
-from data.settings import Settings, configure_logging, load_settings
+from data.settings import Settings, configure_logging, effective_settings, load_settings
 from exports.csv_files import transactions_csv
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    pass
 
 
 app = typer.Typer(
@@ -32,18 +27,11 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-account_app = typer.Typer(help="Accounts.", no_args_is_help=True)
-user_app = typer.Typer(help="People who sign in.", no_args_is_help=True)
-key_app = typer.Typer(help="API keys.", no_args_is_help=True)
 rates_app = typer.Typer(help="Price lists.", no_args_is_help=True)
 for name, group in (
     ("account", account_app), ("user", user_app), ("key", key_app), ("rates", rates_app),
 ):  # fmt: skip
     app.add_typer(group, name=name)
-
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
-DEMO_FOLDER = "demo"
 
 
 def main() -> None:
@@ -62,23 +50,8 @@ def main() -> None:
 
 
 def _refuse(message: str) -> NoReturn:
-    errors.print(f"[bold red]✗[/] {_plain(message)}", soft_wrap=True)
+    errors.print(f"[bold red]✗[/] {plain(message)}", soft_wrap=True)
     sys.exit(2)
-
-
-def _plain(text: str) -> str:
-    """Text as it is: brackets in a message are not markup."""
-    return text.replace("[", "\\[")
-
-
-def _demo_settings() -> Settings:
-    """A demo lives beside real data, never in it."""
-    settings = load_settings()
-    if settings.database_url:
-        raise InputError(
-            "USAGE_DATABASE_URL", "(set)", "unset it: a demo keeps to a folder of its own"
-        )
-    return load_settings(data_dir=settings.data_dir / DEMO_FOLDER)
 
 
 @app.command()
@@ -88,14 +61,18 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="Serve the seeded demo.")] = False,
 ) -> None:
     """Serves the whole product: screens and background jobs."""
+    from api.listening import LOOPBACK, refuse_busy_port
     from api.server import build_server
     from api.server import serve as run
     from data.importing import stop_stale_imports
 
-    settings = _demo_settings() if demo else load_settings()
+    settings = effective_settings(demo_settings() if demo else load_settings(), host, port)
     configure_logging(settings.log_level)
+    refuse_busy_port(host, port)
     if not demo:
         refuse_own_secret(settings)
+    elif host not in LOOPBACK:
+        console.print("[bold yellow]![/] The demo's passwords are public, and so is this address.")
     installation = open_installation(settings, is_demo=demo)
     _print_settings(settings)
     loader = _load_demo_beside(installation) if demo else None
@@ -119,7 +96,7 @@ def _load_demo_beside(installation: Installation) -> subprocess.Popen[bytes]:
 
 def _print_settings(settings: Settings) -> None:
     for name, value in settings.shown():
-        console.print(f"  {name:<22} {_plain(value)}")
+        console.print(f"  {name:<22} {plain(value)}")
 
 
 @app.command()
@@ -132,9 +109,9 @@ def demo(
     from data.demo.sign_ins import DemoSignIns
     from data.sync import sync_all
 
-    installation = open_installation(_demo_settings(), is_demo=True)
+    installation = open_installation(demo_settings(), is_demo=True)
     try:
-        with _progress() as progress:
+        with progress_bar() as progress:
             bar = progress.add_task("Demo data", total=None)
             load_demo(
                 installation.database, installation.clock, installation.pseudonyms,
@@ -155,76 +132,6 @@ def _demo_people() -> tuple[object, ...]:
     return DEMO_PEOPLE
 
 
-@account_app.command("add")
-def account_add(  # noqa: PLR0917
-    account_id: Annotated[str, typer.Argument(metavar="ID", help="a-z, 0-9 and -; for ever.")],
-    name: Annotated[str, typer.Option(help="The name people see.")],
-    plan: Annotated[str, typer.Option(help="free, launch, growth or scale.")],
-    currency: Annotated[str, typer.Option(help="ISO 4217 code, such as USD.")],
-    timezone: Annotated[str, typer.Option(help="IANA zone, such as Europe/Lisbon.")],
-    anchor_day: Annotated[int, typer.Option(help="Day of month a billing period begins.")] = 1,
-    paid_since: Annotated[str | None, typer.Option(help="DATE; hides what was before.")] = None,
-    locale: Annotated[str, typer.Option(help="How figures are written.")] = "en_US",
-    environment: Annotated[str, typer.Option(help="production or development.")] = "production",
-) -> None:
-    """Makes an account with an empty wallet."""
-    from data.accounts import NewAccount, add_account
-
-    new = NewAccount(
-        account_id, name, parse_plan(plan), currency.upper(), timezone, anchor_day, locale,
-        environment, _day(paid_since, "paid-since") if paid_since else None,
-    )  # fmt: skip
-    with _opened() as installation:
-        at = installation.clock.now()
-        account = installation.writer.write(lambda c: add_account(c, new, at))
-    console.print(f"Account {account.id}: {plan} plan, {account.currency}, {timezone}.")
-
-
-@user_app.command("add")
-def user_add(
-    email: Annotated[str, typer.Argument(help="How they sign in.")],
-    role: Annotated[str, typer.Option(help="owner, manager, support or admin.")],
-    account: Annotated[str, typer.Option(help="Account; not for support and admin.")] = "*",
-    name: Annotated[str, typer.Option(help="Their name.")] = "",
-    password: Annotated[str | None, typer.Option(help="Made up when left out.")] = None,
-) -> None:
-    """Makes a person, or gives an existing one another account."""
-    from data.people import add_membership, add_person, find_person
-
-    with _opened() as installation:
-        at = installation.clock.now()
-
-        def work(connection: Connection) -> str | None:
-            known = find_person(connection, email)
-            made = None
-            if known is None:
-                made = add_person(connection, email, name or email, password, at)
-                known = made.person
-            add_membership(connection, known.id, account, parse_role(role))
-            return made.generated_password if made else None
-
-        generated = installation.writer.write(work)
-    console.print(f"{email}: {role} of {'all accounts' if account == '*' else account}.")
-    if generated:
-        console.print(f"Password (shown once): [bold]{_plain(generated)}[/]")
-
-
-@key_app.command("add")
-def key_add(
-    account: Annotated[str, typer.Option(help="Account, or * for all.")],
-    scope: Annotated[list[str], typer.Option(help="What it may do; repeat for several.")],
-) -> None:
-    """Makes an API key; it is shown once."""
-    from data.keys import add_key
-
-    with _opened() as installation:
-        at = installation.clock.now()
-        key, _ = installation.writer.write(
-            lambda c: add_key(c, installation.pseudonyms, account, scope, at)
-        )
-    console.print(f"Key (shown once): [bold]{key}[/]")
-
-
 @rates_app.command("import")
 def rates_import(
     file: Annotated[Path, typer.Argument(help="A CSV file or a provider's JSON price list.")],
@@ -238,7 +145,7 @@ def rates_import(
 ) -> None:
     """Takes a dated price list, checked and shown first."""
     from data.console_reports import price_rows
-    from data.price_lists import import_rates, read_price_list
+    from data.price_lists import import_rates, read_price_list, with_zeros
 
     chosen = [(level, found) for level, found in (("account", account), ("plan", plan)) if found]
     if len(chosen) + default > 1:
@@ -247,6 +154,8 @@ def rates_import(
     price_list = read_price_list(
         file, currency=currency, valid_from=valid_from, increment=increment
     )
+    if level == "default":
+        price_list = with_zeros(price_list)
     rows, zero = price_rows(price_list)
     table = Table(*price_list.HEADINGS[:-1], title=f"{price_list.name} · {price_list.currency}")
     for row in rows:
@@ -256,7 +165,7 @@ def rates_import(
         console.print(f"Not charged by this price list: {', '.join(zero)}.")
     if dry_run:
         return
-    with _opened() as installation:
+    with opened() as installation:
         at = installation.clock.now()
         installation.writer.write(
             lambda c: import_rates(c, price_list, level=level, level_id=level_id, at=at)
@@ -284,12 +193,12 @@ def import_log(
         file=file, account_id=account, map=map, is_dry_run=dry_run, is_funded=fund,
         destination=destination, start=start,
     )  # fmt: skip
-    with _opened() as installation:
+    with opened() as installation:
         target = ImportTarget(
             installation.database, installation.clock, installation.pseudonyms,
             installation.settings.data_dir,
         )  # fmt: skip
-        with _progress() as progress:
+        with progress_bar() as progress:
             bar = progress.add_task("Reading", total=None)
 
             def show(step: Step) -> None:
@@ -302,7 +211,7 @@ def import_log(
         if not dry_run:
             sync_all(installation.database, installation.lake)
     for line in import_lines(report):
-        console.print(_plain(line), soft_wrap=True)
+        console.print(plain(line), soft_wrap=True)
     if report.rows_rejected:
         raise typer.Exit(1)
 
@@ -320,11 +229,16 @@ def export(
 
     if format != "csv":
         raise InputError("format", format, "use csv")
-    with _opened() as installation:
+    with opened() as installation:
         count = export_csv(
-            installation, account, _day(start, "from"), _day(end, "to"), output, transactions_csv
+            installation,
+            account,
+            parse_day(start, "from"),
+            parse_day(end, "to"),
+            output,
+            transactions_csv,
         )
-    console.print(f"{count:,} transactions written to {_plain(str(output))}.")
+    console.print(f"{count:,} transactions written to {plain(str(output))}.")
 
 
 @app.command()
@@ -338,16 +252,16 @@ def verify(
     from data.sync import sync_all
     from data.verify import verify as prove
 
-    with _opened(is_demo=demo) as installation:
+    with opened(is_demo=demo) as installation:
         if account:
             with installation.database.read() as connection:
                 read_account(connection, account)  # a mistyped id would prove nothing
         sync_all(installation.database, installation.lake)
         report = prove(installation.database, installation.lake, account)
     for passed, text, broken in proof_lines(report):
-        console.print(f"{'[green]✓[/]' if passed else '[bold red]✗[/]'} {_plain(text)}")
+        console.print(f"{'[green]✓[/]' if passed else '[bold red]✗[/]'} {plain(text)}")
         for row in broken:
-            console.print(f"    {_plain(row)}", soft_wrap=True)
+            console.print(f"    {plain(row)}", soft_wrap=True)
     if not report.passed:
         raise typer.Exit(1)
 
@@ -359,36 +273,11 @@ def rebuild(
     """Drops the analytics and builds them again from the ledger."""
     from data.rebuild import rebuild as build_again
 
-    with _opened(is_demo=demo) as installation:
+    with opened(is_demo=demo) as installation:
         result = build_again(
             installation.database, installation.settings.data_dir, clock=installation.clock
         )
     console.print(f"Analytics rebuilt from {result.rows:,} usage lines.")
-
-
-@contextmanager
-def _opened(*, is_demo: bool = False) -> Iterator[Installation]:
-    settings = _demo_settings() if is_demo else load_settings()
-    configure_logging(settings.log_level)
-    installation = open_installation(settings, is_demo=is_demo)
-    try:
-        yield installation
-    finally:
-        installation.close()
-
-
-def _day(text: str, field: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise InputError(field, text, "use a day such as 2026-11-22") from None
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(), console=errors, transient=True,
-    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from dash._pages import _path_to_page  # the router's own rule, so that both agr
 from flask import Flask, Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from api.callbacks import install_callback_check
 from api.desk import ServerDesk
 from api.downloads import DESK, downloads
 from api.web_auth import current_scope, current_viewer, install_auth
@@ -57,6 +58,7 @@ def build_dash(
             "pathname": dash.State("_pages_location", "pathname"),
         },
         use_async=False,
+        include_pages_meta=False,  # it would repeat the host that the request named
     )
     app.layout = html.Div(dash.page_container, id="root")
     app.index_string = INDEX
@@ -72,6 +74,7 @@ def build_dash(
     server.extensions[DESK] = ServerDesk(installation, current_viewer, current_scope, reader)
     server.register_blueprint(downloads)
     server.before_request(_redirect)
+    install_callback_check(server, app)
     server.after_request(_keep_assets)
     server.after_request(_page_status)
     app._setup_server()  # type: ignore[no-untyped-call]

@@ -10,7 +10,7 @@ from datetime import date
 
 from flask import Blueprint, Response, abort, current_app, request, stream_with_context
 
-from billing.access import AccountScope, require_drill_down
+from billing.access import AccountScope, require_drill_down, require_metric
 from billing.accounts import Account
 from billing.desk import Desk
 from billing.metrics import METRIC_BY_ID
@@ -38,6 +38,7 @@ def download(file_name: str, metric_id: str | None = None) -> Response:
     query, _ = parse_search(request.query_string.decode("ascii", "replace"), scope.account, today)
     if metric_id:
         query = query.of_metric(metric_id)
+        require_metric(scope, METRIC_BY_ID[metric_id], query.period)
     chunks = _chunks(desk, scope, query, today, file_name)
     first = next(chunks)  # whatever fails, fails before the answer begins
     name = f"{scope.account_id}_{query.period.start}_{query.period.last_day}_{file_name}"

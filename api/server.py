@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import gc
 import logging
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import uvicorn
-from a2wsgi import WSGIMiddleware
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
 
 from api.dash_app import build_dash
+from api.protection import Protection
+from api.screens import Screens
 from api.web_auth import security_headers
 from billing.usage import UsageReader
 from data.installation import Installation
 from data.jobs import Jobs
 
-SCREEN_THREADS = 8
 STOP_SECONDS = 5
 _log = logging.getLogger(__name__)
 
@@ -56,18 +55,18 @@ def build_server(
     server = FastAPI(
         title="Usage Dashboard", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None
     )
+    server.add_middleware(Protection)
 
-    @server.middleware("http")
-    async def protect(
-        request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        """An id for every request, and the protecting headers on every answer."""
-        request.state.request_id = secrets.token_hex(8)
-        answer = await call_next(request)
-        for name, value in security_headers().items():
-            answer.headers.setdefault(name, value)
-        answer.headers.setdefault("X-Request-ID", request.state.request_id)
-        return answer
+    @server.exception_handler(Exception)
+    async def failed(request: Request, _: Exception) -> JSONResponse:
+        """An answer outside every middleware; the server logs the fault itself."""
+        identity = getattr(request.state, "request_id", "")
+        problem = {
+            "type": "about:blank", "title": "Internal Server Error", "status": 500,
+            "code": "internal", "request_id": identity,
+        }  # fmt: skip
+        headers = {**security_headers(), "X-Request-ID": identity}
+        return JSONResponse(problem, 500, headers, media_type="application/problem+json")
 
     @server.get("/healthz")
     def healthz() -> dict[str, str]:
@@ -92,19 +91,24 @@ def build_server(
         }  # fmt: skip
         return JSONResponse(problem, 404, media_type="application/problem+json")
 
-    server.mount("/", WSGIMiddleware(screens.server, workers=SCREEN_THREADS))  # type: ignore[arg-type]
+    server.mount("/", Screens(screens.server))
     return server
 
 
 def serve(application: FastAPI, host: str, port: int, log_level: str) -> None:
     """Serves until told to stop; open requests get a few seconds to end."""
-    config = uvicorn.Config(
+    uvicorn.Server(server_config(application, host, port, log_level)).run()
+
+
+def server_config(application: FastAPI, host: str, port: int, log_level: str) -> uvicorn.Config:
+    """How the server runs, in tests too."""
+    return uvicorn.Config(
         application, host=host, port=port, log_level=log_level.lower(), access_log=False,
         timeout_graceful_shutdown=STOP_SECONDS,
         proxy_headers=False,  # else anyone could claim another address and slip the throttle
         server_header=False,
+        http="h11",  # bounds the head of a request; the faster parser takes any amount of it
     )  # fmt: skip
-    uvicorn.Server(config).run()
 
 
 def _checks(installation: Installation) -> dict[str, Callable[[], object]]:

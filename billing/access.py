@@ -12,6 +12,8 @@ from enum import StrEnum
 
 from billing.accounts import Account
 from billing.errors import InputError, NotAllowedError, NotFoundError
+from billing.metrics import Metric
+from billing.periods import Period
 
 
 class Role(StrEnum):
@@ -107,3 +109,9 @@ def require_drill_down(scope: AccountScope, today: date) -> None:
         raise NotAllowedError(
             "Metric detail comes with the Launch, Growth and Scale plans.", code="plan_lacks"
         )
+
+
+def require_metric(scope: AccountScope, metric: Metric, period: Period) -> None:
+    """Refuses a metric that no plan of the period had (seed: What You Can See)."""
+    if not metric.plans & scope.account.plans_in(period):
+        raise NotAllowedError(f"{metric.name} is not on your plan.", code="plan_lacks")

@@ -82,14 +82,18 @@ class MonthCost:
 
 
 def wallet_now(reader: UsageReader, scope: AccountScope, now: datetime) -> WalletNow:
-    """The balance, today's and this billing period's usage, and how long the balance lasts."""
+    """The balance, today's and this billing period's usage, and how long the balance lasts.
+
+    A sandbox costs nothing: what it would have cost is on its own page, not beside the balance.
+    """
     today = scope.account.today(now)
+    is_charged = not scope.account.gates_on(today).is_sandbox_only
     billing_period = scope.account.billing.period_of(today)
     start, end = look_back(today)
     reading = reader.usage(
         scope, billing_period.span(Period(start, end)), (Dimension.DAY,), Filters()
     )
-    by_day = {cell.day: cell.cost_micros for cell in reading.cells}
+    by_day = {cell.day: cell.cost_micros for cell in reading.cells if is_charged}
     balance = reader.balance(scope)
     return WalletNow(
         balance=balance,
@@ -231,4 +235,18 @@ def _metric_usage(
         cost_micros=sum(cell.cost_micros for cell in inside),
         before_micros=sum(cell.cost_micros for cell in before),
         daily_micros=tuple(by_day.get(day, 0) for day in days),
+    )
+
+
+def is_comparable(query: UsageQuery, first_used_on: date | None, today: date) -> bool:
+    """Whether a change against ``compared_with`` says anything.
+
+    A running single day can't be set against a whole one, nor a period against days before the
+    first usage there was.
+    """
+    is_running_day = query.period.day_count == 1 and today in query.period
+    return (
+        not is_running_day
+        and first_used_on is not None
+        and query.compared_with.start >= first_used_on
     )

@@ -221,6 +221,10 @@ class UsageReader(Protocol):
         """The ids of metrics the account has ever used, within what the scope may see."""
         ...
 
+    def used_days(self, scope: AccountScope) -> tuple[date, date] | None:
+        """The first and the last booked day with usage that the scope may see; none without."""
+        ...
+
     def names(self, scope: AccountScope, dimension: Dimension) -> Mapping[str, str]:
         """Names of campaigns or consumers by id."""
         ...

@@ -44,15 +44,20 @@ def spend_card(
     currency: str,
     locale: str,
     label: str = "Spend this period",
+    *,
+    has_change: bool = True,
 ) -> html.Div:
-    """What the shown period cost, against the like-for-like period before it."""
+    """What the shown period cost, against the like-for-like period before it.
+
+    ``has_change``: whether a percentage between the two would say anything.
+    """
     change = fmt.percent_change(now_micros, before_micros, locale)
     before = fmt.money(before_micros, currency, locale)
     return figure_card(
         label,
         fmt.money(now_micros, currency, locale),
-        f"{before} in {fmt.comparison_label(compared_with)}",
-        beside=change_mark(change),
+        f"{before} {fmt.when_label(compared_with)}",
+        beside=change_mark(change) if has_change else None,
         is_big=True,
     )
 
@@ -77,11 +82,10 @@ def balance_card(view: BalanceView) -> html.Div:
     """What can be spent now, and of what it consists."""
     balance = view.balance
     parts = balance_parts(balance)
-    words = (
-        f"{view.money(parts.paid)} paid",
-        f"{view.money(parts.promotional)} promotional",
-        f"{view.money(parts.reserved)} reserved",
-    )
+    words = [f"{view.money(parts.paid)} paid"]
+    for micros, name in ((parts.promotional, "promotional"), (parts.reserved, "reserved")):
+        if micros:
+            words.append(f"{view.money(micros)} {name}")
     detail: list[Any] = []
     for word in words[:-1]:
         detail += [html.Span(f"{word} ·", className="nowrap"), " "]
@@ -95,7 +99,7 @@ def runway_card(view: BalanceView, action: Any = None) -> html.Div:
     ``action``: what one can do about it, such as a link to top up.
     """
     runway = view.runway
-    pace = f"{view.money(runway.mean_daily_micros)} a day over the last 7 days"
+    pace = f"at {view.money(runway.mean_daily_micros)} a day, as in the last 7 days"
     if view.balance.posted_micros <= 0:
         figure: str = "Empty"
         beside = None
@@ -112,6 +116,6 @@ def runway_card(view: BalanceView, action: Any = None) -> html.Div:
     mark = html.Span(beside, className=f"delta lasts-{lasts_tone(runway)}") if beside else None
     tail = [detail, " ", action] if action else detail
     is_empty = view.balance.posted_micros <= 0
-    label = "At this rate it lasts until" if mark else "How long it lasts"
+    label = "Balance lasts until" if mark else "How long it lasts"
     value = html.Span(figure, className="lasts-soon") if is_empty else figure
     return figure_card(label, value, tail, beside=mark)

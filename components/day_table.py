@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
@@ -29,6 +30,8 @@ def day_table(view: DayTableView) -> html.Section:
     """The days of a metric, newest on top, with the total at the foot."""
     cells = tuple(reversed(view.cells))
     money = fmt.money_rows([cell.cost_micros for cell in cells], view.currency, view.locale)
+    years = {cell.keys[0].year for cell in cells if isinstance(cell.keys[0], date)}
+    name_day = fmt.day if len(years) == 1 else fmt.long_day
     caption = html.Caption(f"{view.metric.name} day by day", className="visually-hidden")
     head = html.Tr(
         [html.Th(name, className="n" if i else None, scope="col") for i, name in enumerate(HEADS)]
@@ -37,7 +40,9 @@ def day_table(view: DayTableView) -> html.Section:
         [
             caption,
             html.Thead(head),
-            html.Tbody([_row(cell, cost, view) for cell, cost in zip(cells, money, strict=True)]),
+            html.Tbody(
+                [_row(cell, cost, view, name_day) for cell, cost in zip(cells, money, strict=True)]
+            ),
             html.Tfoot(_total(view)),
         ],
         className="data-table day-table",
@@ -55,9 +60,11 @@ def day_table(view: DayTableView) -> html.Section:
     )
 
 
-def _row(cell: UsageCell, cost: str, view: DayTableView) -> html.Tr:
+def _row(
+    cell: UsageCell, cost: str, view: DayTableView, name_day: Callable[[date], str]
+) -> html.Tr:
     day = cell.keys[0]
-    name = fmt.long_day(day) if isinstance(day, date) else str(day)
+    name = name_day(day) if isinstance(day, date) else str(day)
     return html.Tr(
         [
             html.Th(name, scope="row"),

@@ -21,6 +21,13 @@ LOT_NAMES = {
 }
 
 
+FLAG_NOTES = {
+    "derived_time": "The log has no time of day: this one was derived from the order of its rows",
+    "assumed_destination": "The log has no number: it was priced as the destination assumed for it",
+    "synthetic": "Made up for the demo",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ExplainView:
     """An explanation and how to write it. ``zone``: the account's on the line's day."""
@@ -100,6 +107,7 @@ def _event(view: ExplainView) -> html.Li:
         )
     if line.reverses_line_id:
         facts.append("Takes back an earlier charge")
+    facts += [text for flag, text in FLAG_NOTES.items() if flag in line.flags]
     facts.append(["Event ", html.Code(line.source_id), f" from {line.source}"])
     return _step("Event", [html.P(fact) for fact in facts], line.status.capitalize())
 

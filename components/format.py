@@ -49,6 +49,9 @@ class Change:
     tone: Tone
 
 
+NO_CHANGE = Change(NONE, "neutral")
+
+
 def money(micros: int, currency: str, locale: str) -> str:
     """An aggregate with exactly the currency's decimals, rounded half up: ``₹83,214.60``."""
     decimals = currency_decimals(currency)
@@ -106,7 +109,7 @@ def percent_change(now: int, before: int, locale: str) -> Change:
     if before == 0 and now > 0:
         return Change("new", "neutral")
     if before <= 0:
-        return Change(NONE, "neutral")
+        return NO_CHANGE
     tenths = divide_half_up((now - before) * 1000, before)
     if tenths > LARGEST_TENTHS:
         return Change(f"over +{_tenths(LARGEST_TENTHS, locale)}", "more")
@@ -174,12 +177,21 @@ def comparison_label(period: Period) -> str:
     return period_label(period)
 
 
+def when_label(period: Period) -> str:
+    """A period after a figure: ``in October``, ``on Sat 21 Nov``, ``on 9 – 15 Nov 2026``."""
+    label = comparison_label(period)
+    is_days = period.day_count == 1 or label == period_label(period)
+    return f"{'on' if is_days else 'in'} {label}"
+
+
 def versus_label(period: Period) -> str:
     """A period as the head of a column of changes: ``vs October``, ``vs 1 – 7 Nov``."""
     if period.day_count == 1:
         return f"vs {short_day(period.start)}"
     if period.start.day == 1 and period.end <= _month_after(period.start):
         return f"vs {format_date(period.start, 'MMMM', locale='en')}"
+    if period.start.year != period.last_day.year:
+        return f"vs {period_label(period)}"
     return f"vs {period_label(period).rsplit(' ', 1)[0]}"
 
 

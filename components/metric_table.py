@@ -35,7 +35,8 @@ class MetricRow:
 class MetricTableView:
     """The rows, and how figures and the two period columns are named.
 
-    ``versus``: ``vs October``. ``series_label``: ``22 days``.
+    ``versus``: ``vs October``. ``series_label``: ``22 days``. ``has_change``: whether a change
+    against the period before would say anything.
     """
 
     rows: tuple[MetricRow, ...]
@@ -44,6 +45,7 @@ class MetricTableView:
     versus: str
     series_label: str
     caption: str = "Usage by metric"
+    has_change: bool = True
 
 
 def metric_table(view: MetricTableView) -> html.Div:
@@ -60,7 +62,7 @@ def metric_table(view: MetricTableView) -> html.Div:
                 _head(view),
                 html.Tbody(
                     [
-                        _row(row, cost, portion, largest, view.locale)
+                        _row(row, cost, portion, largest, view)
                         for row, cost, portion in zip(rows, money, portions, strict=True)
                     ]
                 ),
@@ -87,17 +89,20 @@ def _head(view: MetricTableView) -> html.Thead:
                 html.Th("Units", className="n wide", scope="col"),
                 cost,
                 html.Th("Share", className="wide", scope="col"),
-                html.Th(view.versus, className="n", scope="col"),
-                html.Th(view.series_label, className="widest", scope="col"),
+                html.Th(view.versus, className="n versus", scope="col"),
+                html.Th(view.series_label, className="widest", scope="col")
+                if any(len(row.series) > 1 for row in view.rows)
+                else html.Td(className="widest"),
                 html.Td(className="go"),
             ]
         )
     )
 
 
-def _row(row: MetricRow, cost: str, portion: str, largest: int, locale: str) -> html.Tr:
+def _row(row: MetricRow, cost: str, portion: str, largest: int, view: MetricTableView) -> html.Tr:
+    locale = view.locale
     metric = row.metric
-    change = fmt.percent_change(row.cost_micros, row.before_micros, locale)
+    change = _change(row.cost_micros, row.before_micros, view)
     is_idle = row.count == 0 and row.cost_micros == 0
     classes = " ".join(
         name for name, on in (("is-idle", is_idle), ("row-opens", bool(row.href))) if on
@@ -110,7 +115,10 @@ def _row(row: MetricRow, cost: str, portion: str, largest: int, locale: str) -> 
             html.Td(cost, className="n strong"),
             html.Td(share_bar(row.cost_micros, largest, portion, metric.service), className="wide"),
             change_cell(change),
-            html.Td(None if is_idle else sparkline(row.series), className="widest"),
+            html.Td(
+                None if is_idle or len(row.series) < 2 else sparkline(row.series),
+                className="widest",
+            ),
             html.Td(icon("next") if row.href else None, className="go"),
         ],
         className=classes or None,
@@ -145,6 +153,10 @@ def share_bar(part: int, largest: int, text: str, service: str | None = None) ->
     return html.Div([track, html.Span(text, className="share-text")], className="share")
 
 
+def _change(now: int, before: int, view: MetricTableView) -> fmt.Change:
+    return fmt.percent_change(now, before, view.locale) if view.has_change else fmt.NO_CHANGE
+
+
 def change_cell(change: fmt.Change) -> html.Td:
     """A change with its sign: red costs more, green costs less."""
     return html.Td(change.text, className=f"n change tone-{change.tone}")
@@ -153,7 +165,7 @@ def change_cell(change: fmt.Change) -> html.Td:
 def _foot(view: MetricTableView) -> html.Tfoot:
     now = sum(row.cost_micros for row in view.rows)
     before = sum(row.before_micros for row in view.rows)
-    change = fmt.percent_change(now, before, view.locale)
+    change = _change(now, before, view)
     return html.Tfoot(
         html.Tr(
             [

@@ -81,17 +81,11 @@ def period_bar(view: PeriodBarView) -> html.Div:
 
 
 def _range(view: PeriodBarView) -> html.Div:
-    first, last = view.period.start, view.period.last_day
-    label = (
-        fmt.short_day(first)
-        if first == last
-        else (f"{fmt.short_day(first)} → {fmt.short_day(last)}")
-    )
     return html.Div(
         [
             _step("earlier", "‹", "Earlier", view.earlier),
             popover(
-                [label, icon("down")],
+                [_days(view.period, view.today), icon("down")],
                 _range_form(view),
                 title="Choose the days",
                 class_name="pop-range",
@@ -101,6 +95,15 @@ def _range(view: PeriodBarView) -> html.Div:
         ],
         className="range",
     )
+
+
+def _days(period: Period, today: date) -> str:
+    """The first and the last day, with their years where these aren't plain."""
+    first, last = period.start, period.last_day
+    has_years = first.year != last.year or last.year != today.year
+    names = [f"{fmt.short_day(day)} {day.year}" if has_years else fmt.short_day(day)
+             for day in (first, last)]  # fmt: skip
+    return names[0] if first == last else " → ".join(names)
 
 
 def _step(name: str, mark: str, label: str, href: str | None) -> html.A | html.Span:

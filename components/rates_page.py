@@ -39,39 +39,63 @@ def rates_page(view: RatesView) -> html.Div:
 
 
 def _jump_list(view: RatesView) -> html.Nav:
-    by_service: dict[Service, list[Metric]] = {}
+    by_service: dict[Service, list[MetricPrices]] = {}
     for each in view.prices:
-        by_service.setdefault(each.metric.service, []).append(each.metric)
+        by_service.setdefault(each.metric.service, []).append(each)
     groups = [
         html.Li(
             [
                 html.Span([service_dot(service), service.value], className="jump-service"),
-                html.Ul([html.Li(link(metric.name, f"#{metric.id}")) for metric in metrics]),
+                html.Ul([html.Li(_jump(each, view)) for each in listed]),
             ]
         )
-        for service, metrics in by_service.items()
+        for service, listed in by_service.items()
     ]
     return html.Nav(html.Ul(groups), className="jump card", **attributes(aria_label="Metrics"))
 
 
+def _jump(prices: MetricPrices, view: RatesView) -> html.A:
+    """A metric of the list; where the list is wide, its price stands beside it."""
+    price = html.Span(_headline(_current(prices), prices.metric, view), className="jump-price")
+    return link([html.Span(prices.metric.name), price], f"#{prices.metric.id}")
+
+
+def _current(prices: MetricPrices) -> list[DatedPrice]:
+    return [price for price in prices.prices if price.is_current]
+
+
+def _headline(current: Sequence[DatedPrice], metric: Metric, view: RatesView) -> str | None:
+    """The price in force today, or the lowest when there are several."""
+    if not current:
+        return None
+    rates = [price.rate for price in current]
+    texts = {
+        price_text(rate.price_micros, rate.size, metric, view.currency, view.locale)
+        for rate in rates
+    }
+    lowest = min(rates, key=lambda rate: rate.price_micros * 3600 // rate.size)
+    text = price_text(lowest.price_micros, lowest.size, metric, view.currency, view.locale)
+    return text if len(texts) == 1 else f"from {text}"
+
+
 def _card(prices: MetricPrices, view: RatesView) -> html.Section:
     metric = prices.metric
-    current = [price for price in prices.prices if price.is_current]
+    current = _current(prices)
     others = [price for price in prices.prices if not price.is_current]
+    headline = _headline(current, metric, view)
     return html.Section(
         [
             html.Div(
-                html.H2([service_dot(metric.service), metric.name], className="named"),
+                [
+                    html.H2([service_dot(metric.service), metric.name], className="named"),
+                    html.P(headline, className="rate-price") if headline else None,
+                ],
                 className="card-head",
             ),
             html.P(metric.meaning),
-            html.P([html.B("How it is calculated: "), metric.calculation], className="dim"),
-            _table(f"{metric.name}, prices today", current, metric, view)
-            if current
-            else html.P(
-                "No price is in force today: usage would be refused.", className="field-error"
-            ),
+            html.P(metric.calculation, className="dim"),
             _example(prices.example, metric, view) if prices.example else None,
+            _in_force(current, metric, view),
             html.Details(
                 [
                     html.Summary("Other prices, earlier, later and replaced"),
@@ -85,6 +109,29 @@ def _card(prices: MetricPrices, view: RatesView) -> html.Section:
         className="card rate-card",
         id=metric.id,
     )
+
+
+def _in_force(current: Sequence[DatedPrice], metric: Metric, view: RatesView) -> html.Div | html.P:
+    """The terms of today's price in a line, or in a table when there are several."""
+    if not current:
+        return html.P(
+            "No price is in force today: usage would be refused.", className="field-error"
+        )
+    if len(_same_price(current)) > 1:
+        return _table(f"{metric.name}, prices today", current, metric, view)
+    price, rate = current[0], current[0].rate
+    where = _destinations([each.rate for each in current])
+    terms = [] if where == "Any" else [f"Numbers starting with {where}"]
+    if metric.unit.base == "second":
+        terms.append(f"at least {rate.minimum} s, then steps of {rate.increment} s")
+    if rate.connect_fee_micros:
+        fee = fmt.exact_money(rate.connect_fee_micros, view.currency, view.locale)
+        terms.append(f"connect fee {fee}")
+    if rate.note:
+        terms.append(rate.note)
+    terms += [_held(price), price.list_name]
+    terms[0] = terms[0][0].upper() + terms[0][1:]
+    return html.P(" · ".join(terms), className="rate-terms")
 
 
 def _table(caption: str, prices: Sequence[DatedPrice], metric: Metric, view: RatesView) -> html.Div:

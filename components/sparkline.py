@@ -12,6 +12,7 @@ from components.links import attributes
 WIDTH = 88
 HEIGHT = 22
 MARGIN = 2.5
+MOST_POINTS = 62
 
 
 def sparkline(values: Sequence[int]) -> html.Span:
@@ -30,10 +31,11 @@ def svg(values: Sequence[int]) -> str:
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     first, last = points[0], points[-1]
     floor = HEIGHT - 0.5
+    is_flat = len({y for _, y in points}) == 1  # a filled box would look like a lot
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
         f'preserveAspectRatio="none">'
-        f'<polygon fill-opacity=".14" '
+        f'<polygon fill-opacity="{0 if is_flat else 0.14}" '
         f'points="{first[0]:.1f},{floor} {line} {last[0]:.1f},{floor}"/>'
         f'<polyline fill="none" stroke="#000" stroke-opacity=".7" stroke-width="1.4" '
         f'stroke-linejoin="round" points="{line}"/>'
@@ -42,7 +44,7 @@ def svg(values: Sequence[int]) -> str:
 
 
 def _points(values: Sequence[int]) -> list[tuple[float, float]]:
-    known = list(values) or [0]
+    known = _thinned(values) or [0]
     if len(known) == 1:
         known *= 2
     top, bottom = max(*known, 0), min(*known, 0)
@@ -53,3 +55,10 @@ def _points(values: Sequence[int]) -> list[tuple[float, float]]:
     return [
         (MARGIN + i * across, MARGIN + down * (top - value) / span) for i, value in enumerate(known)
     ]
+
+
+def _thinned(values: Sequence[int]) -> list[int]:
+    """Means of neighbours, where there are more values than the line has room for."""
+    size = -(-len(values) // MOST_POINTS) or 1
+    groups = [values[i : i + size] for i in range(0, len(values), size)]
+    return [sum(group) // len(group) for group in groups]

@@ -80,7 +80,9 @@ def locked(title: str, text: str, gains: Sequence[str] = ()) -> html.Div:
             icon("lock"),
             html.H2(title),
             html.P(text),
-            html.Ul(listing, className="gains") if gains else None,
+            html.Div([html.H3("A paid plan adds"), html.Ul(listing)], className="gains")
+            if gains
+            else None,
         ],
         className="card state state-locked",
     )
@@ -131,11 +133,16 @@ def pair(first: Any, second: Any) -> html.Div:
     return html.Div([html.Div(first), html.Div(second)], className="columns")
 
 
+def course(timeline: Any, days: Any) -> html.Div:
+    """A chart with its days beside it, one below the other where there is no room."""
+    return html.Div([html.Div(timeline), html.Div(days)], className="columns columns-course")
+
+
 def notice(text: Any, tone: Tone = "soon", extra: Any = None) -> html.Div:
     """One sentence over the figures. ``soon``: mind this; ``info``: good to know; ``error``."""
     name = "info" if tone == "info" else "warning"
     return html.Div(
-        [icon(name), html.Span(text), extra],
+        [icon(name), html.Div(text), extra],
         className="notice" if tone == "soon" else f"notice notice-{tone}",
     )
 
@@ -144,7 +151,8 @@ def notices(texts: Sequence[Any], tone: Tone = "soon") -> html.Div | None:
     """What had to be ignored in the address, or other sentences; nothing when there are none."""
     if not texts:
         return None
-    return html.Div([notice(text, tone) for text in texts], className="notices", role="status")
+    one = texts[0] if len(texts) == 1 else html.Ul([html.Li(text) for text in texts])
+    return html.Div(notice(one, tone), className="notices", role="status")
 
 
 def loading_notice(percent: int) -> html.Div:

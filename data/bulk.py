@@ -16,8 +16,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, any_, func, select
 from sqlalchemy.dialects.postgresql import array
 
-# On SQLite a row that breaks a constraint fails alone, not with the rows of its statement: as
-# there is one row a statement it is the same, and spares a copy of every page that it touches.
+# There is one row a statement, so OR FAIL undoes as much as SQLite's default does; it lets SQLite
+# do without a copy of every page touched, once the guards of data/guards.py say FAIL as well.
 _INSERT = {"sqlite": "INSERT OR FAIL"}
 _PLACEHOLDER = {"sqlite": "?"}
 

@@ -29,7 +29,7 @@ def import_lines(report: ImportReport) -> Iterator[str]:
     if not report.is_dry_run:
         yield f"Balance now {_money(report.balance_micros, report)}"
         if report.balance_micros < 0:
-            yield "The wallet is overdrawn: top it up, or import with --fund."
+            yield "The wallet is overdrawn: usage-dashboard account top-up ID --amount …"
     yield from (f"  {rejection}" for rejection in report.first_rejections)
     if report.rejected_file:
         yield f"Every rejected row with its reason: {report.rejected_file}"

@@ -84,8 +84,10 @@ def open_database(url: str) -> Database:
             "USAGE_DATABASE_URL", parsed.render_as_string(), "use sqlite:///PATH/TO/FILE"
         )
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    writer = create_engine(parsed, poolclass=QueuePool, pool_size=1, max_overflow=4)
-    reader = create_engine(parsed, poolclass=QueuePool, pool_size=READER_POOL_SIZE)
+    # An error is logged with its statement, never with what was in it: hashes, names, mail.
+    given: dict[str, Any] = {"poolclass": QueuePool, "hide_parameters": True}
+    writer = create_engine(parsed, pool_size=1, max_overflow=4, **given)
+    reader = create_engine(parsed, pool_size=READER_POOL_SIZE, **given)
     for engine, begin in ((writer, "BEGIN IMMEDIATE"), (reader, "BEGIN")):
         _prepare_sqlite(engine, begin)
     event.listen(reader, "connect", _only_read)

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from billing.access import AccountScope, Role
+from billing.errors import InputError
 from billing.periods import check_range
 from billing.queries import Filters
 from billing.usage import UsageLine
@@ -27,6 +28,8 @@ def export_csv(
     The file appears under its name only when it is complete. Errors: ``NotFoundError``,
     ``InputError``, ``OSError``.
     """
+    if output.is_dir() or not output.parent.is_dir():
+        raise InputError("output", output, "name a file in a folder that exists")
     with installation.database.read() as connection:
         account = read_account(connection, account_id)
     period = check_range(start, end)

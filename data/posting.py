@@ -206,7 +206,12 @@ class Poster:
         )  # fmt: skip
 
     def _named(self, event: UsageEvent) -> None:
-        """Remembers the event's campaign and consumer, to be named at the next flush."""
+        """Remembers the event's campaign and consumer, to be named at the next flush.
+
+        Not a sandbox's: names are what a full dashboard offers as filters.
+        """
+        if event.is_sandbox:
+            return
         if event.campaign:
             self._seen["campaigns"].add(event.campaign)
         if event.consumer:

@@ -89,6 +89,12 @@ def read_price_list(
     return found
 
 
+def with_zeros(price_list: PriceList) -> PriceList:
+    """The list with an explicit zero for every metric it doesn't mention, as a default needs."""
+    rates = (*price_list.rates, *_uncharged(price_list.rates))
+    return replace(price_list, rates=rates)
+
+
 def import_rates(
     connection: Connection,
     price_list: PriceList,

@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("var"), description="where the ledger and analytics files live")
     database_url: str | None = Field(None, description="the truth; none: SQLite in the data dir")
     secret_key: SecretStr | None = Field(None, description="signs sessions, hashes numbers")
-    base_url: str = Field("http://127.0.0.1:8050", description="how people reach the product")
+    base_url: str | None = Field(None, description="how people reach the product")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="how much is logged"
     )
@@ -62,6 +62,12 @@ def load_settings(**overrides: object) -> Settings:
         first = error.errors()[0]
         name = f"{PREFIX}{'.'.join(str(part) for part in first['loc'])}".upper()
         raise InputError(name, first.get("input"), first["msg"].lower()) from None
+
+
+def effective_settings(settings: Settings, host: str, port: int) -> Settings:
+    """Settings of a server: without a base URL of its own, people reach it where it listens."""
+    base_url = settings.base_url or f"http://{host}:{port}"
+    return settings.model_copy(update={"base_url": base_url})
 
 
 def configure_logging(level: str) -> None:

@@ -6,6 +6,7 @@ Every read takes a scope and decides from it alone what is visible. Must not kno
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 
 from sqlalchemy import Table, select
 
@@ -25,7 +26,7 @@ from billing.usage import (
 from data.database import Database
 from data.lake import Lake
 from data.reading.explaining import explain_line
-from data.reading.lines import lines_by_seq, stream, visible_metrics
+from data.reading.lines import lines_by_seq, stream, used_days, visible_metrics
 from data.reading.page_keys import decode_cursor
 from data.reading.pages import (
     Found,
@@ -163,6 +164,11 @@ class LedgerReader:
         """The ids of metrics the account has ever used, within what the scope may see."""
         with self._database.read() as connection:
             return frozenset(visible_metrics(connection, self._view(scope)))
+
+    def used_days(self, scope: AccountScope) -> tuple[date, date] | None:
+        """The first and the last booked day with usage that the scope may see; none without."""
+        with self._database.read() as connection:
+            return used_days(connection, self._view(scope))
 
     def names(self, scope: AccountScope, dimension: Dimension) -> Mapping[str, str]:
         """Names of campaigns or consumers by id; ``InputError`` for another dimension."""

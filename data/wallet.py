@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
@@ -28,9 +27,12 @@ _SET_LOT = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Posting:
-    """When an entry happened, was received and stored, and the local day it is booked on."""
+    """When an entry happened, was received and stored, and the local day it is booked on.
+
+    ``micros``: the three instants as the ledger stores them, computed once for all its rows.
+    """
 
     occurred_at: datetime
     received_at: datetime
@@ -38,11 +40,11 @@ class Posting:
     booked_on: date
     corrects_period: date | None = None
     import_id: str | None = None
+    micros: tuple[int, int, int] = field(init=False)
 
-    @cached_property
-    def micros(self) -> tuple[int, int, int]:
-        """The three instants as the ledger stores them, computed once for all their rows."""
-        return to_micros(self.occurred_at), to_micros(self.received_at), to_micros(self.stored_at)
+    def __post_init__(self) -> None:
+        micros = to_micros(self.occurred_at), to_micros(self.received_at), to_micros(self.stored_at)
+        object.__setattr__(self, "micros", micros)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from billing.overview import MetricUsage
 from billing.usage import UsageCell, UsageLine
 
 BYTE_ORDER_MARK = "\ufeff"  # spreadsheets read the file as UTF-8 because of it
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 ROWS_PER_CHUNK = 500
 
 TRANSACTION_COLUMNS = (

@@ -76,6 +76,8 @@ def _group(
 ) -> FilterGroup:  # fmt: skip
     """One filter's values by name; a link puts a value on or takes it off."""
     items = sorted(names.items(), key=lambda item: (item[0] not in active, item[1].lower()))
+    if name == "service":  # few, and in the order of the legend
+        items = list(names.items())
     return FilterGroup(
         label,
         tuple(

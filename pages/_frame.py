@@ -20,9 +20,10 @@ from billing.access import AccountScope
 from billing.accounts import Account
 from billing.desk import Desk
 from billing.errors import ProductError
-from billing.overview import WalletNow, wallet_now
+from billing.overview import WalletNow, is_comparable, wallet_now
 from billing.periods import Period
 from billing.plans import Gates
+from billing.queries import UsageQuery
 from components import format as fmt
 from components import shell, states
 from components.balance import BalanceView
@@ -78,6 +79,15 @@ class Visit:
     def wallet(self) -> WalletNow:
         """The wallet, read once for header and cards."""
         return wallet_now(self.desk.reader, self.scope, self.now)
+
+    @cached_property
+    def used_days(self) -> tuple[date, date] | None:
+        """The first and the last day with usage that the person may see."""
+        return self.desk.reader.used_days(self.scope)
+
+    def is_comparable(self, query: UsageQuery) -> bool:
+        """Whether a change against the period before says anything."""
+        return is_comparable(query, self.used_days and self.used_days[0], self.today)
 
     @property
     def balance_view(self) -> BalanceView:

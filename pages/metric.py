@@ -12,13 +12,14 @@ from billing.access import require_drill_down
 from billing.errors import InputError
 from billing.metrics import METRIC_BY_ID, Metric
 from billing.overview import metric_days
-from billing.queries import STATUSES, TransactionSort, UsageQuery, parse_search
+from billing.queries import STATUSES, Granularity, TransactionSort, UsageQuery, parse_search
 from billing.usage import LinePage, UsageCell
 from components import charts, day_table, explain, shell, states, transactions
 from components import format as fmt
 from components.cards import cards, figure_card, spend_card
 from components.links import Choice
 from pages._bar import usage_bar
+from pages._context import week_to
 from pages._frame import Visit, framed, period_text
 
 USAGE = "/billing/usage"
@@ -89,9 +90,8 @@ def _content(visit: Visit, metric: Metric) -> Sequence[Any]:
         visit.region("Explanation", lambda: _explanation(visit, query, path))
         if query.line
         else None,
-        visit.region("Timeline", lambda: _timeline(visit, query, metric, by_day()[0])),
+        visit.region("Timeline", lambda: _course(visit, query, metric, *by_day())),
         visit.region("Transactions", lambda: _transactions(visit, query, metric, path)),
-        visit.region("Day by day", lambda: _days(visit, query, metric, *by_day())),
     ]
 
 
@@ -99,7 +99,7 @@ def _headline(visit: Visit, query: UsageQuery, metric: Metric, cells: Sequence[U
     """Cost, count and units of the period: three separate numbers."""
     inside = [cell for cell in cells if cell.day in query.period]
     before = [cell for cell in cells if cell.day in query.compared_with]
-    locale = visit.account.locale
+    locale, when = visit.account.locale, fmt.when_label(query.compared_with)
     return cards(
         [
             spend_card(
@@ -109,38 +109,52 @@ def _headline(visit: Visit, query: UsageQuery, metric: Metric, cells: Sequence[U
                 visit.account.currency,
                 locale,
                 "Cost",
+                has_change=visit.is_comparable(query),
             ),
-            figure_card("Count", fmt.count(sum(cell.count for cell in inside), metric, locale)),
-            figure_card("Units", fmt.units(sum(c.base_units for c in inside), metric, locale)),
+            figure_card(
+                "Count",
+                fmt.count(sum(cell.count for cell in inside), metric, locale),
+                f"{fmt.count(sum(cell.count for cell in before), metric, locale)} {when}",
+            ),
+            figure_card(
+                "Units",
+                fmt.units(sum(cell.base_units for cell in inside), metric, locale),
+                f"{fmt.units(sum(cell.base_units for cell in before), metric, locale)} {when}",
+            ),
         ]
     )
 
 
+def _course(
+    visit: Visit, query: UsageQuery, metric: Metric, cells: Sequence[UsageCell], complete_to: Any
+) -> Any:
+    """The timeline with the same days as a table beside it."""
+    inside = tuple(cell for cell in cells if cell.day in query.period)
+    if not inside:
+        return states.empty("No usage on these days", "Choose other days or take filters off.")
+    view = day_table.DayTableView(metric, inside, visit.account.currency, visit.account.locale)
+    days = html.Div([day_table.day_table(view), visit.watermark(complete_to)])
+    return states.course(_timeline(visit, query, metric, cells), days)
+
+
 def _timeline(visit: Visit, query: UsageQuery, metric: Metric, cells: Sequence[UsageCell]) -> Any:
+    week = week_to(visit, query)
+    if week:
+        cells, _ = metric_days(visit.desk.reader, visit.scope, week)
+    shown = (week or query).period
     view = charts.ChartView(
         rows=tuple(
-            (cell.day, metric.service, cell.cost_micros)
-            for cell in cells
-            if cell.day in query.period
+            (cell.day, metric.service, cell.cost_micros) for cell in cells if cell.day in shown
         ),
-        period=query.period,
+        period=shown,
         today=visit.today,
-        granularity=query.granularity,
+        granularity=Granularity.DAY if week else query.granularity,
+        focus=query.period if week else None,
         currency=visit.account.currency,
         locale=visit.account.locale,
         element_id="timeline-chart",
     )
     return charts.timeline(view, metric.service)
-
-
-def _days(
-    visit: Visit, query: UsageQuery, metric: Metric, cells: Sequence[UsageCell], complete_to: Any
-) -> Any:
-    inside = tuple(cell for cell in cells if cell.day in query.period)
-    if not inside:
-        return states.empty("No usage on these days", "Choose other days or take filters off.")
-    view = day_table.DayTableView(metric, inside, visit.account.currency, visit.account.locale)
-    return html.Div([day_table.day_table(view), visit.watermark(complete_to)])
 
 
 def _transactions(visit: Visit, query: UsageQuery, metric: Metric, path: str) -> Any:
@@ -150,7 +164,9 @@ def _transactions(visit: Visit, query: UsageQuery, metric: Metric, path: str) ->
         lines=page.lines,
         locale=visit.account.locale,
         zone=visit.zone,
-        explain_hrefs=tuple(path + query.explaining(line.id).search() for line in page.lines),
+        explain_hrefs=tuple(
+            path + query.explaining(line.id).search() + "#explanation" for line in page.lines
+        ),
         sorts=tuple(
             Choice(label, path + query.sorted_by(sort).search(), query.sort is sort)
             for sort, label in SORT_LABELS.items()

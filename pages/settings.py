@@ -35,11 +35,11 @@ def _content(visit: Visit) -> Sequence[Any]:
     account = visit.account
     period = account.billing.period_of(visit.today)
     facts = [
-        ("Account", account.name),
+        ("Name", account.name),
         ("Plan", account.plan_on(visit.today).label),
         ("Currency", account.currency),
         ("Time zone", visit.zone),
-        ("Billing period", f"{fmt.period_label(period)}, from day {period.start.day}"),
+        ("Billing period", f"{fmt.period_label(period)}, begins on day {period.start.day}"),
         ("Environment", account.environment.capitalize()),
     ]
     if account.paid_since:

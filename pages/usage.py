@@ -17,13 +17,16 @@ from billing.overview import (
     session_usage,
     top_consumers,
 )
-from billing.queries import UsageQuery, parse_search
+from billing.periods import month_of
+from billing.queries import Granularity, UsageQuery, parse_search
 from billing.usage import Dimension
 from components import charts, consumers, metric_table, shell, states
 from components import format as fmt
 from components import months as months_card
 from components.cards import balance_card, cards, runway_card, spend_card
+from components.links import link
 from pages._bar import usage_bar
+from pages._context import week_to
 from pages._frame import Visit, framed, period_text
 
 PATH = "/billing/usage"
@@ -32,6 +35,15 @@ CRUMBS = (
     shell.Crumb("Billing", "/settings#billing"),
     shell.Crumb("Usage"),
 )
+
+SPEND_LABELS = {
+    "today": "Spend today, so far",
+    "last_7_days": "Spend in the last 7 days",
+    "this_month": "Spend this month",
+    "last_month": "Spend last month",
+    "this_period": "Spend this period",
+    "last_period": "Spend last period",
+}
 
 dash.register_page(__name__, PATH, title="Usage", name="Usage")
 
@@ -56,6 +68,7 @@ def _content(visit: Visit) -> Sequence[Any]:
     return [
         shell.page_head("Usage", period_text(visit, query.period)),
         states.notices(notices),
+        visit.region("Where usage lies", lambda: _elsewhere(visit, query)),
         usage_bar(visit, query, PATH),
         cards(
             [
@@ -70,6 +83,17 @@ def _content(visit: Visit) -> Sequence[Any]:
     ]
 
 
+def _elsewhere(visit: Visit, query: UsageQuery) -> Any:
+    """Where the latest usage lies, when none of the shown days is near it."""
+    if not visit.used_days or visit.used_days[1] >= query.period.start:
+        return None
+    latest = visit.used_days[1]
+    month = query.with_period(month_of(latest), visit.account, visit.today)
+    text = f"There is no usage since {fmt.long_day(latest)}. "
+    show = link(f"Show {fmt.month(latest)}", PATH + month.search(), "notice-link")
+    return states.notices([html.Span([text, show])], "info")
+
+
 def _side_by_side(visit: Visit, query: UsageQuery) -> Any:
     return states.pair(
         visit.region("Top consumers", lambda: _consumers(visit, query)),
@@ -78,7 +102,7 @@ def _side_by_side(visit: Visit, query: UsageQuery) -> Any:
 
 
 def _spend(visit: Visit, query: UsageQuery, usage: PeriodUsage) -> Any:
-    label = "Spend this period" if query.preset == "this_period" else "Spend in these days"
+    label = SPEND_LABELS.get(query.preset or "", "Spend in these days")
     return spend_card(
         usage.cost_micros,
         usage.before_micros,
@@ -86,21 +110,25 @@ def _spend(visit: Visit, query: UsageQuery, usage: PeriodUsage) -> Any:
         visit.account.currency,
         visit.account.locale,
         label,
+        has_change=visit.is_comparable(query),
     )
 
 
 def _chart(visit: Visit, query: UsageQuery, usage: PeriodUsage) -> Any:
-    if not usage.daily and not visit.desk.reader.used_metrics(visit.scope):
+    if not usage.daily and not visit.used_days:
         return states.empty(
             "Nothing has been used yet",
             "Usage shows here as soon as it arrives. A log of earlier calls or messages can be "
             "brought in with the command usage-dashboard import.",
         )
+    week = week_to(visit, query)
+    drawn = period_usage(visit.desk.reader, visit.scope, week, visit.today) if week else usage
     view = charts.ChartView(
-        rows=usage.daily,
-        period=query.period,
+        rows=drawn.daily,
+        period=(week or query).period,
         today=visit.today,
-        granularity=query.granularity,
+        granularity=Granularity.DAY if week else query.granularity,
+        focus=query.period if week else None,
         currency=visit.account.currency,
         locale=visit.account.locale,
     )
@@ -130,6 +158,7 @@ def _table(visit: Visit, query: UsageQuery, usage: PeriodUsage) -> Any:
             series_label=fmt.days_text(
                 len(begun_days(query.period, visit.today)), visit.account.locale
             ),
+            has_change=visit.is_comparable(query),
         )
     )
     return html.Div([table, visit.watermark(usage.complete_to)])
@@ -194,16 +223,7 @@ def _session(visit: Visit) -> Sequence[Any]:
         visit.region(
             "Sandbox usage",
             lambda: (
-                metric_table.metric_table(
-                    metric_table.MetricTableView(
-                        rows,
-                        visit.account.currency,
-                        visit.account.locale,
-                        versus="",
-                        series_label="",
-                        caption="Sandbox usage of this session",
-                    )
-                )
+                metric_table.session_table(rows, visit.account.currency, visit.account.locale)
                 if rows
                 else states.empty(
                     "Nothing recorded in this session yet",

@@ -166,7 +166,8 @@ class LedgerBuilder:
                 }
                 for line in lines
             }  # fmt: skip
-            known = set(run(select(t.events.c.id)).scalars()) if len(events) < 50 else set()
+            sent = select(t.events.c.id).where(t.events.c.id.in_(list(events)[:500]))
+            known = set(run(sent).scalars())
             fresh = [row for key, row in events.items() if key not in known]
             if fresh:
                 run(insert(t.events), fresh)

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
-from api.server import build_server
+from api.server import build_server, server_config
 from billing.access import AccountScope, Role
 from billing.events import CallEvent, SmsEvent, UsageEvent
 from billing.lots import LotKind
@@ -73,6 +74,7 @@ class Live:
     installation: Installation
     reader: FaultyReader
     clock_file: Path
+    application: FastAPI
 
 
 class LiveServer:
@@ -92,9 +94,9 @@ class LiveServer:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        application = build_server(self.installation, is_demo=False, reader=self.reader)
+        self.application = build_server(self.installation, is_demo=False, reader=self.reader)
         self._server = uvicorn.Server(
-            uvicorn.Config(application, port=self.port, log_level="warning", access_log=False)
+            server_config(self.application, "127.0.0.1", self.port, "warning")
         )
         self._thread = threading.Thread(target=self._server.run)
 
@@ -106,7 +108,7 @@ class LiveServer:
             assert time.monotonic() < deadline, "the server did not start within 30 s"
             threading.Event().wait(0.02)
         url = f"http://127.0.0.1:{self.port}"
-        return Live(url, self.installation, self.reader, self.clock_file)
+        return Live(url, self.installation, self.reader, self.clock_file, self.application)
 
     def stop(self) -> None:
         """Stops it and waits."""

@@ -88,7 +88,20 @@ def test_a_person_and_a_key_are_made_and_shown_once(usage, tmp_path: Path) -> No
     assert "Key (shown once)" in usage("key", "add", "--account", "acme", "--scope", "usage:read")
 
 
+def test_a_top_up_repays_debt_first(usage, tmp_path: Path) -> None:
+    prepare(usage, tmp_path)
+    (tmp_path / "more.csv").write_text(CALLS.replace("may", "jun"))
+    told = usage("import", "more.csv", "--account", "acme", "--map", "bank-full")
+    assert "overdrawn" in told
+    assert "acme: balance now 9.904" in usage("account", "top-up", "acme", "--amount", "10")
+    assert "✗" not in usage("verify")
+
+
 REFUSALS = [
+    (["account", "top-up", "acme", "--amount", "-5"], "amount"),
+    (["account", "top-up", "acme", "--amount", "NaN"], "amount 'NaN'"),
+    (["export", "--account", "acme", "--from", "2008-05-01", "--to", "2008-06-01", "-o", "."],
+     "output '.'"),
     (["account", "add", "ac", "--name", "A", "--plan", "gold", "--currency", "USD",
       "--timezone", "UTC"], "plan 'gold'"),
     (["account", "add", "ac", "--name", "A", "--plan", "free", "--currency", "XXX",

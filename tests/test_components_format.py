@@ -130,7 +130,7 @@ def days(start: str, end: str) -> Period:
         (days("2026-10-28", "2026-11-04"), "28 Oct – 3 Nov 2026", "28 Oct – 3 Nov 2026",
          "vs 28 Oct – 3 Nov"),
         (days("2025-12-28", "2026-01-04"), "28 Dec 2025 – 3 Jan 2026",
-         "28 Dec 2025 – 3 Jan 2026", "vs 28 Dec 2025 – 3 Jan"),
+         "28 Dec 2025 – 3 Jan 2026", "vs 28 Dec 2025 – 3 Jan 2026"),
     ],
 )  # fmt: skip
 def test_a_period_says_its_last_day_included(period, label, compared, versus):

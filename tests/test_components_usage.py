@@ -245,6 +245,31 @@ def test_an_empty_chart_is_still_a_chart():
     assert getattr(image, "aria-label").endswith("nothing was spent.")
 
 
+def test_one_bar_is_cut_into_its_services_instead():
+    chart = daily_chart(chart_view(Granularity.MONTH))
+    assert not of_kind(chart, "Graph")
+    said = words(chart)
+    assert "1 – 22 Nov 2026 so far" in said
+    assert "Voice ₹9,344.00 78.3 %" in said
+    assert len(of_kind(timeline(chart_view(Granularity.MONTH), "Voice"), "Tr")) == 1 + 22
+
+
+def test_a_single_day_stands_out_of_its_week():
+    view = replace(chart_view(), focus=Period(TODAY, TODAY + timedelta(days=1)))
+    (graph,) = of_kind(daily_chart(view), "Graph")
+    opacity = graph.figure["data"][0]["marker"]["opacity"]
+    assert opacity[-1] == 1
+    assert max(opacity[:-1]) < 0.5
+    assert "Daily cost, 22 days to 22 Nov" in words(daily_chart(view))
+
+
+def test_a_year_of_days_has_no_outlines_and_names_months():
+    view = replace(chart_view(), period=Period(date(2025, 11, 23), date(2026, 11, 23)))
+    (graph,) = of_kind(daily_chart(view), "Graph")
+    assert graph.figure["data"][0]["marker"]["line"]["width"] == 0
+    assert graph.figure["layout"]["xaxis"]["ticktext"][:2] == ["Dec 2025", "Feb 2026"]
+
+
 @given(st.integers(-(10**14), 0), st.integers(0, 10**14), st.sampled_from(["INR", "JPY", "KWD"]))
 def test_an_axis_holds_both_ends_with_few_distinct_lines(lowest, highest, currency):
     axis = money_axis(lowest, highest, currency, "en_US")

@@ -120,6 +120,22 @@ def test_what_an_address_gets_wrong_is_named(site: Site, search: str, named: str
     assert "1 – 30 Nov 2026" in words(page)
 
 
+def test_a_period_without_usage_says_where_the_latest_lies(site: Site) -> None:
+    site.installation.clock._file.write_text("2027-03-05T12:00:00+00:00")  # type: ignore[attr-defined]
+    try:
+        page = site.render("/billing/usage")
+    finally:
+        site.installation.clock._file.write_text(NOW.isoformat())  # type: ignore[attr-defined]
+    assert "There is no usage since Sun 22 Nov 2026" in words(page)
+    assert "/billing/usage?from=2026-11-01&to=2026-12-01" in hrefs(page)
+
+
+def test_a_running_day_is_not_set_against_a_whole_one(site: Site) -> None:
+    page = site.render("/billing/usage", "?period=today")
+    assert not with_class(with_class(page, "card-big"), "delta")
+    assert with_class(with_class(site.render("/billing/usage"), "card-big"), "delta")
+
+
 def test_a_cursor_that_is_none_shows_the_first_page(site: Site) -> None:
     page = site.render("/billing/usage/sms_credits", "?cursor=bm9wZQ")
     assert "this is the first one" in words(page)

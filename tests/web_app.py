@@ -57,6 +57,8 @@ def built(opened: Installation, **rest: Any) -> Iterator[Flask]:
     """A Flask app with one Dash page, one callback that answers for the account, and faults."""
     app = Flask(__name__)
     server: Any = app  # Dash takes a Flask app, which its types don't say
+    others = dict(dash.page_registry)  # one for all apps of a process
+    dash.page_registry.clear()
     screens = Dash(__name__, server=server, use_pages=True, pages_folder="", use_async=False)
     dash.register_page("auth_test", path="/", layout=html.P("home"))
     screens.layout = html.Div([dash.page_container, dcc.Input(id="in"), html.P(id="out")])
@@ -86,7 +88,8 @@ def built(opened: Installation, **rest: Any) -> Iterator[Flask]:
     given = {"is_demo": False, "stylesheets": ["/assets/x.css"], "passwords": QUICK, **rest}
     install_auth(app, screens, opened, **given)
     yield app
-    dash.page_registry.pop("auth_test", None)
+    dash.page_registry.clear()
+    dash.page_registry.update(others)
 
 
 def found(pattern: str, text: str) -> str:

@@ -22,6 +22,8 @@ from data.importers.fields import (
 from data.importers.maps import ColumnMap, FieldRule
 from data.importers.times import DERIVED, TimeReader, time_reader
 
+ASSUMED = "assumed_destination"  # the log has no number, its map says what to price
+
 PSEUDONYM_DIGITS = 8
 MOST_PSEUDONYMS_KEPT = 10_000
 
@@ -49,7 +51,10 @@ class RowMapper:
         self._index = {column: place for place, column in enumerate(header)}
         rule = column_map.time
         self._time: TimeReader = time_reader(rule, self._index, context.zone_name, context.start)
-        self._flags = (DERIVED,) if rule.derivation else ()
+        self._flags = (
+            *((DERIVED,) if rule.derivation else ()),
+            *((ASSUMED,) if "to" not in column_map.fields and self._default(column_map) else ()),
+        )
         self._build = _BUILDERS[column_map.type](self._getters(column_map))
         self._names: dict[str, str] = {}
 
@@ -82,13 +87,17 @@ class RowMapper:
 
     def _number_getter(self, column_map: ColumnMap, getter: Getter) -> Getter:
         """The other party's number, else the default destination."""
-        default = self._context.destination or column_map.destination.default
+        default = self._default(column_map)
         if default is None:
             return getter
         digits = read_number(default, "destination")
         if "to" not in column_map.fields:
             return _constant(digits)
         return lambda row, inbound: getter(row, inbound) or digits
+
+    def _default(self, column_map: ColumnMap) -> str | None:
+        """What rows without a number are priced as."""
+        return self._context.destination or column_map.destination.default
 
     def _column_getter(
         self, column_map: ColumnMap, name: str, rule: FieldRule, kind: FieldKind

@@ -21,6 +21,7 @@ from data.importers.price_cells import (
     check_prefix,
     check_seconds,
     exact_price,
+    parse_increment,
 )
 
 COLUMNS = "metric prefix price per size minimum increment connect_fee note".split()
@@ -94,7 +95,10 @@ def _rate(cells: Cells, step: Increment, line: int) -> Rate:
 
 def _increment(cells: Cells, metric: Metric, step: Increment, at) -> Increment:  # type: ignore[no-untyped-def]
     if metric.unit.size == SECONDS_PER_MINUTE:
-        given = (cells.get("minimum"), cells.get("increment"))
+        both = cells.get("increment") or ""
+        if "/" in both and not cells.get("minimum"):  # as on the command line: 60/60
+            return parse_increment(both)
+        given = (cells.get("minimum"), both)
         return Increment(
             check_seconds(given[0], at("minimum")) if given[0] else step.minimum,
             check_seconds(given[1], at("increment")) if given[1] else step.increment,

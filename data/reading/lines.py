@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
@@ -108,6 +109,24 @@ def visible_metrics(connection: Connection, view: View) -> list[str]:
         )
         is not None
     ]
+
+
+def used_days(connection: Connection, view: View) -> tuple[date, date] | None:
+    """The first and the last booked day that may be seen. Two index steps a metric."""
+    days = [
+        day
+        for metric in visible_metrics(connection, view)
+        for order in (_lines.booked_on, _lines.booked_on.desc())
+        if (
+            day := connection.scalar(
+                select(_lines.booked_on)
+                .where(view.shows(usage_lines), _lines.metric == metric)
+                .order_by(order)
+                .limit(1)
+            )
+        )
+    ]
+    return (min(days), max(days)) if days else None
 
 
 def stream(

@@ -1,0 +1,61 @@
+"""What every command shares: the terminal, an opened installation, a progress bar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from billing.errors import InputError
+from data.installation import Installation, open_installation
+from data.settings import Settings, configure_logging, load_settings
+
+DEMO_FOLDER = "demo"
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+def plain(text: str) -> str:
+    """Text as it is: brackets in a message are not markup."""
+    return text.replace("[", "\\[")
+
+
+def demo_settings() -> Settings:
+    """A demo lives beside real data, never in it."""
+    settings = load_settings()
+    if settings.database_url:
+        raise InputError(
+            "USAGE_DATABASE_URL", "(set)", "unset it: a demo keeps to a folder of its own"
+        )
+    return load_settings(data_dir=settings.data_dir / DEMO_FOLDER)
+
+
+@contextmanager
+def opened(*, is_demo: bool = False) -> Iterator[Installation]:
+    """An installation for one command, closed afterwards."""
+    settings = demo_settings() if is_demo else load_settings()
+    configure_logging(settings.log_level)
+    installation = open_installation(settings, is_demo=is_demo)
+    try:
+        yield installation
+    finally:
+        installation.close()
+
+
+def parse_day(text: str, field: str) -> date:
+    """A day somebody typed; ``InputError`` names the field."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InputError(field, text, "use a day such as 2026-11-22") from None
+
+
+def progress_bar() -> Progress:
+    """A bar on standard error that leaves nothing behind."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(), console=errors, transient=True,
+    )  # fmt: skip

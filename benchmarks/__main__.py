@@ -1,0 +1,65 @@
+"""``python -m benchmarks``: measures, prints, and keeps what a whole run found."""
+
+from __future__ import annotations
+
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks import importing, rendering
+from benchmarks.tables import RESULTS, Results, machine, show, write
+
+
+class Name(StrEnum):
+    """A benchmark."""
+
+    IMPORTING = "importing"
+    RENDERING = "rendering"
+
+
+def main(
+    only: Annotated[Name | None, typer.Option(help="Run one benchmark; keeps nothing.")] = None,
+    lines: Annotated[
+        int | None, typer.Option(min=1_000, help="Rows or lines instead of the usual number.")
+    ] = None,
+    large: Annotated[
+        bool, typer.Option("--large", help="Also a million rows and twenty million lines.")
+    ] = False,
+) -> None:
+    """Measures against the raw limit of this machine; a whole run writes benchmarks/RESULTS.md."""
+    machines = [machine()]
+    typer.echo(machines[0])
+    found: list[Results] = []
+    with tempfile.TemporaryDirectory(prefix="usage-benchmarks-") as folder:
+        if only in (None, Name.IMPORTING):
+            found += _importing(Path(folder), lines, is_large=large)
+        if only in (None, Name.RENDERING):
+            found.append(_rendering(Path(folder), lines, is_large=large))
+    machines.append(machine())
+    show(found)
+    typer.echo(machines[1])
+    if only is None and lines is None:
+        write(found, machines)
+        typer.echo(f"Kept in benchmarks/{RESULTS.name}.")
+
+
+def _importing(scratch: Path, lines: int | None, *, is_large: bool) -> list[Results]:
+    found = [importing.measure(scratch / "import", lines or importing.ROW_COUNT)]
+    if is_large and lines is None:
+        rows = importing.LARGE_ROW_COUNT
+        found.append(importing.measure(scratch / "large-import", rows, importing.LARGE_RUNS))
+    return found
+
+
+def _rendering(scratch: Path, lines: int | None, *, is_large: bool) -> Results:
+    if lines is not None:
+        return rendering.measure(scratch, (lines,))
+    large = (rendering.LARGE_LINE_COUNT,) if is_large else ()
+    return rendering.measure(scratch, (rendering.LINE_COUNT, *large))
+
+
+if __name__ == "__main__":
+    typer.run(main)
