@@ -57,6 +57,7 @@ ADDRESSES = {
     "13 months": "?from=2025-11-01&to=2026-12-01",
     "one campaign": "?campaign=campaign-07",
 }
+RAW_READ = "raw limit: DuckDB's sums of two periods"
 RAW = """
 SELECT booked_on, metric, sum(line_count)::BIGINT, sum(base_units)::BIGINT,
     sum(cost_micros)::BIGINT
@@ -224,7 +225,7 @@ def _regions(opened: Installation, scope: AccountScope) -> Timings:
     raw = {"account": BIG, "start": span.start, "end": span.end}
     whole = {**raw, "start": today - timedelta(days=420), "end": today + timedelta(days=1)}
     reads: dict[str, Callable[[], Any]] = {
-        "raw limit: DuckDB's sums of two periods": lambda: cursor.execute(RAW, raw).fetchall(),
+        RAW_READ: lambda: cursor.execute(RAW, raw).fetchall(),
         "raw limit: DuckDB's sums of 13 months": lambda: cursor.execute(RAW, whole).fetchall(),
         "headline, chart, table": lambda: period_usage(reader, scope, query, today),
         "balance, how long it lasts": lambda: wallet_now(reader, scope, NOW),
@@ -259,6 +260,8 @@ def _results(found: list[Measured]) -> Results:
             figures = (percentile(passed, 0.5), percentile(passed, 0.95), percentile(computed, 0.5))
             cells = [f"{value:,.1f}" for value in figures]
             rows.setdefault(name, []).extend(cells)
+        page, raw = [_number(rows[name][-1]) for name in ("page, this period", f"read, {RAW_READ}")]
+        rows.setdefault("page, this period ÷ raw limit", []).extend(["", "", f"{page / raw:.1f}"])
     if len(found) > 1:
         columns.append("CPU, largest ÷ least")
         for cells in rows.values():

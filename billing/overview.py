@@ -106,17 +106,24 @@ def wallet_now(reader: UsageReader, scope: AccountScope, now: datetime) -> Walle
 
 
 def period_usage(
-    reader: UsageReader, scope: AccountScope, query: UsageQuery, today: date
+    reader: UsageReader,
+    scope: AccountScope,
+    query: UsageQuery,
+    today: date,
+    used: frozenset[str] | None = None,
 ) -> PeriodUsage:
-    """The shown period by metric and day, beside the period it is compared with. One read."""
+    """The shown period by metric and day, beside the period it is compared with. One read.
+
+    ``used``: the metrics ever used, when the caller knows them already.
+    """
     reading = reader.usage(
         scope,
         query.period.span(query.compared_with),
         (Dimension.DAY, Dimension.METRIC),
         query.filters,
     )
-    used = reader.used_metrics(scope)
-    shown = metrics_on_plans(scope.account.plans_in(query.period), used)
+    known = reader.used_metrics(scope) if used is None else used
+    shown = metrics_on_plans(scope.account.plans_in(query.period), known)
     return _period_usage(reading, query, _matching(shown, query.filters), today)
 
 

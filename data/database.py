@@ -6,7 +6,9 @@ of their own so that they never queue behind a writer.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,15 +22,15 @@ from sqlalchemy.pool import QueuePool
 from billing.errors import InputError
 
 SQLITE_PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
     "PRAGMA busy_timeout=30000",
+    "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
     "PRAGMA recursive_triggers=ON",  # else INSERT OR REPLACE would slip past the guards
     "PRAGMA cache_size=-65536",
     "PRAGMA temp_store=MEMORY",
 )
 READER_POOL_SIZE = 16
+WAL_SECONDS = 30.0
 
 
 class Database:
@@ -104,12 +106,27 @@ def _prepare_sqlite(engine: Engine, begin: str) -> None:
         connection.isolation_level = None  # the driver must not begin transactions by itself
         for pragma in SQLITE_PRAGMAS:
             connection.execute(pragma)
+        _use_wal(connection)
 
     def on_begin(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 
     event.listen(engine, "connect", on_connect)
     event.listen(engine, "begin", on_begin)
+
+
+def _use_wal(connection: Any) -> None:
+    """Switches a new file to WAL; SQLite's busy wait doesn't cover two that switch at once."""
+    deadline = time.monotonic() + WAL_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _only_read(connection: Any, _record: Any) -> None:

@@ -56,9 +56,7 @@ def _filters(
 ) -> list[FilterGroup]:
     groups = []
     if has_services:
-        shown = metrics_on_plans(
-            visit.account.plans_in(query.period), visit.desk.reader.used_metrics(visit.scope)
-        )
+        shown = metrics_on_plans(visit.account.plans_in(query.period), visit.used_metrics)
         offered = [service for service in Service if any(m.service == service for m in shown)]
         names = {service.value: service.value for service in offered}
         groups.append(_group(query, path, "service", "Service", query.filters.services, names))

@@ -81,6 +81,11 @@ class Visit:
         return wallet_now(self.desk.reader, self.scope, self.now)
 
     @cached_property
+    def used_metrics(self) -> frozenset[str]:
+        """The ids of metrics the account has ever used."""
+        return self.desk.reader.used_metrics(self.scope)
+
+    @cached_property
     def used_days(self) -> tuple[date, date] | None:
         """The first and the last day with usage that the person may see."""
         return self.desk.reader.used_days(self.scope)

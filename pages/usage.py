@@ -62,7 +62,7 @@ def _content(visit: Visit) -> Sequence[Any]:
     def usage() -> PeriodUsage:
         """One read for the headline, the chart and the table; a failed one fails again."""
         if not figures:
-            figures.append(period_usage(visit.desk.reader, visit.scope, query, visit.today))
+            figures.append(_read(visit, query))
         return figures[0]
 
     return [
@@ -81,6 +81,11 @@ def _content(visit: Visit) -> Sequence[Any]:
         visit.region("Usage by metric", lambda: _table(visit, query, usage())),
         _side_by_side(visit, query),
     ]
+
+
+def _read(visit: Visit, query: UsageQuery) -> PeriodUsage:
+    reader, scope = visit.desk.reader, visit.scope
+    return period_usage(reader, scope, query, visit.today, visit.used_metrics)
 
 
 def _elsewhere(visit: Visit, query: UsageQuery) -> Any:
@@ -122,7 +127,7 @@ def _chart(visit: Visit, query: UsageQuery, usage: PeriodUsage) -> Any:
             "brought in with the command usage-dashboard import.",
         )
     week = week_to(visit, query)
-    drawn = period_usage(visit.desk.reader, visit.scope, week, visit.today) if week else usage
+    drawn = _read(visit, week) if week else usage
     view = charts.ChartView(
         rows=drawn.daily,
         period=(week or query).period,

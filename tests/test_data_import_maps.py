@@ -128,7 +128,7 @@ def test_a_row_becomes_an_event(mine: ColumnMap):
     assert event(mine, "31/01/2026 00:10|61|ok", destination="+44") == CallEvent(
         source="mine", id="id0", occurred_at=datetime(2026, 1, 30, 18, 40, tzinfo=UTC),
         counterparty="44", direction="outbound", agent="ai", is_answered=True,
-        duration_seconds=61,
+        duration_seconds=61, flags=("assumed_destination",),
     )  # fmt: skip
 
 

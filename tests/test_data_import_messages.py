@@ -41,9 +41,9 @@ def test_messages_are_counted_and_never_kept(target: ImportTarget, tmp_path: Pat
     )
     first = 1_793_604_600_000_000
     assert found == [
-        ("ham", 2, "derived_time", first),
-        ("=cmd()", 1, "derived_time", first + 60_000_000),
-        ("ham", 1, "derived_time", first + 180_000_000),
+        ("ham", 2, "derived_time assumed_destination", first),
+        ("=cmd()", 1, "derived_time assumed_destination", first + 60_000_000),
+        ("ham", 1, "derived_time assumed_destination", first + 180_000_000),
     ]
     for file in target.data_dir.rglob("*"):
         if file.is_file():

@@ -183,13 +183,13 @@ def test_agents_are_pseudonyms(imported: Imported):
     assert len(names - {None}) == 24
 
 
-def test_invented_times_are_marked(imported: Imported):
+def test_invented_times_and_destinations_are_marked(imported: Imported):
     found = rows(imported.target, "SELECT DISTINCT source, flags FROM usage_lines ORDER BY 1")
     assert found == [
-        ("anonymous-bank", None),
-        ("bank-full", "derived_time"),
-        ("bank-marketing", "derived_time"),
-        ("sms-text", "derived_time"),
+        ("anonymous-bank", "assumed_destination"),
+        ("bank-full", "derived_time assumed_destination"),
+        ("bank-marketing", "derived_time assumed_destination"),
+        ("sms-text", "derived_time assumed_destination"),
     ]
 
 

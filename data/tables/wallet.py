@@ -64,7 +64,6 @@ lot_draws = Table(
     Column("account_id", ACCOUNT_ID, nullable=False),
     Column("micros", BigInteger, nullable=False),
     PrimaryKeyConstraint("entry_id", "lot_id"),
-    Index(None, "lot_id"),
     sqlite_with_rowid=False,
 )
 lot_balances = Table(

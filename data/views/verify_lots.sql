@@ -11,15 +11,15 @@ SELECT
 FROM (
     SELECT
         c.id, c.account_id, c.kind, c.amount_micros,
-        (
-            SELECT coalesce(sum(d.micros), 0) FROM lot_draws d
-            WHERE d.lot_id = c.id
-        ) AS drawn,
+        coalesce(d.drawn, 0) AS drawn,
         (
             SELECT b.remaining_micros FROM lot_balances b
             WHERE b.lot_id = c.id AND b.account_id = c.account_id
         ) AS remaining
     FROM credit_lots c
+    LEFT JOIN (
+        SELECT lot_id, sum(micros) AS drawn FROM lot_draws GROUP BY lot_id
+    ) d ON d.lot_id = c.id
     WHERE c.account_id BETWEEN :first AND :last
 ) lots
 WHERE remaining IS NULL

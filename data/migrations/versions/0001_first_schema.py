@@ -148,7 +148,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("entry_id", "lot_id", name="pk_lot_draws"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_lot_draws_lot_id", "lot_draws", ["lot_id"], unique=False)
     op.create_table(
         "people",
         sa.Column("id", sa.String(length=36), nullable=False),
