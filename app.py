@@ -64,7 +64,7 @@ def serve(
     from api.listening import LOOPBACK, refuse_busy_port
     from api.server import build_server
     from api.server import serve as run
-    from data.importing import stop_stale_imports
+    from data.importers.importing import stop_stale_imports
 
     settings = effective_settings(demo_settings() if demo else load_settings(), host, port)
     configure_logging(settings.log_level)
@@ -105,9 +105,9 @@ def demo(
     lines: Annotated[int, typer.Option(min=1000, help="About how many usage lines.")] = 200_000,
 ) -> None:
     """Fills the demo: four accounts, one per plan. Running it again adds nothing."""
+    from data.analytics.sync import sync_all
     from data.demo import extend_demo, load_demo
     from data.demo.sign_ins import DemoSignIns
-    from data.sync import sync_all
 
     installation = open_installation(demo_settings(), is_demo=True)
     try:
@@ -145,7 +145,7 @@ def rates_import(
 ) -> None:
     """Takes a dated price list, checked and shown first."""
     from data.console_reports import price_rows
-    from data.price_lists import import_rates, read_price_list, with_zeros
+    from data.importers.price_lists import import_rates, read_price_list, with_zeros
 
     chosen = [(level, found) for level, found in (("account", account), ("plan", plan)) if found]
     if len(chosen) + default > 1:
@@ -184,10 +184,10 @@ def import_log(
     start: Annotated[str | None, typer.Option(help="For logs without times.")] = None,
 ) -> None:
     """Brings a real log into usage lines; a second run adds nothing."""
+    from data.analytics.sync import sync_all
     from data.console_reports import import_lines
-    from data.importing import ImportOptions, ImportTarget, import_file
-    from data.importing import Progress as Step
-    from data.sync import sync_all
+    from data.importers.importing import ImportOptions, ImportTarget, import_file
+    from data.importers.importing import Progress as Step
 
     options = ImportOptions(
         file=file, account_id=account, map=map, is_dry_run=dry_run, is_funded=fund,
@@ -248,9 +248,9 @@ def verify(
 ) -> None:
     """Proves that ledger, wallet, seals and analytics agree; exit code 1 if any broke."""
     from data.accounts import read_account
+    from data.analytics.sync import sync_all
     from data.console_reports import proof_lines
-    from data.sync import sync_all
-    from data.verify import verify as prove
+    from data.proof.verify import verify as prove
 
     with opened(is_demo=demo) as installation:
         if account:
@@ -271,7 +271,7 @@ def rebuild(
     demo: Annotated[bool, typer.Option("--demo", help="The demo's analytics.")] = False,
 ) -> None:
     """Drops the analytics and builds them again from the ledger."""
-    from data.rebuild import rebuild as build_again
+    from data.analytics.rebuild import rebuild as build_again
 
     with opened(is_demo=demo) as installation:
         result = build_again(

@@ -50,7 +50,7 @@ def account_top_up(
 ) -> None:
     """Adds paid credit to the wallet; debt is repaid from it first."""
     from data.accounts import read_account
-    from data.top_ups import top_up
+    from data.ledger.top_ups import top_up
 
     with opened() as installation:
         at, micros = installation.clock.now(), parse_amount(amount)
@@ -69,7 +69,7 @@ def user_add(
     password: Annotated[str | None, typer.Option(help="Made up when left out.")] = None,
 ) -> None:
     """Makes a person, or gives an existing one another account."""
-    from data.people import add_membership, add_person, find_person
+    from data.access.people import add_membership, add_person, find_person
 
     with opened() as installation:
         at = installation.clock.now()
@@ -95,7 +95,7 @@ def key_add(
     scope: Annotated[list[str], typer.Option(help="What it may do; repeat for several.")],
 ) -> None:
     """Makes an API key; it is shown once."""
-    from data.keys import add_key
+    from data.access.keys import add_key
 
     with opened() as installation:
         at = installation.clock.now()

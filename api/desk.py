@@ -12,9 +12,9 @@ from billing.clock import Clock
 from billing.rates import RateList
 from billing.usage import UsageReader
 from data import tables as t
+from data.access.sessions import accounts_of
 from data.installation import Installation
-from data.price_books import load_rate_lists
-from data.sessions import accounts_of
+from data.ledger.price_books import load_rate_lists
 
 
 class ServerDesk:

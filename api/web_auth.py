@@ -22,10 +22,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from billing.access import AccountScope, Viewer
 from billing.errors import NotAllowedError, ProductError
-from data import audit, sessions
-from data.people import Passwords
-from data.sessions import SESSION_COOKIE, SignInError
-from data.throttle import CrowdedError, ThrottledError
+from data.access import audit, sessions
+from data.access.people import Passwords
+from data.access.sessions import SESSION_COOKIE, SignInError
+from data.access.throttle import CrowdedError, ThrottledError
 
 LARGEST_BODY_BYTES = 1_000_000
 LONGEST_NEXT = 2_000

@@ -25,15 +25,15 @@ from billing.metrics import METRICS, Metric
 from billing.plans import Plan
 from billing.rates import Rate
 from data import tables as t
+from data.access.people import add_membership, add_person
 from data.accounts import NewAccount, add_account, read_account
+from data.analytics.lake import ROLLUPS, Cursor, view
 from data.identity import new_id
 from data.installation import Installation, open_installation
-from data.lake import ROLLUPS, Cursor, view
-from data.people import add_membership, add_person
-from data.posting import Poster
-from data.price_books import add_rate_list, new_rate_list
+from data.ledger.posting import Poster
+from data.ledger.price_books import add_rate_list, new_rate_list
+from data.ledger.wallet import Credit, Posting
 from data.settings import load_settings
-from data.wallet import Credit, Posting
 
 NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
 FIRST_MONTH, MONTHS = date(2025, 11, 1), 13

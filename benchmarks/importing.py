@@ -32,15 +32,15 @@ from billing.lots import LotKind
 from billing.plans import Plan
 from data import tables as t
 from data.accounts import NewAccount, add_account
-from data.bulk import bulk_columns, insert_sql
 from data.database import SQLITE_PRAGMAS, open_database, sqlite_url
+from data.importers.importing import ImportOptions, ImportTarget, import_file
+from data.importers.price_lists import import_rates, read_price_list
 from data.importers.report import BATCH_ROWS
-from data.importing import ImportOptions, ImportTarget, import_file
 from data.installation import open_installation
+from data.ledger.bulk import bulk_columns, insert_sql
+from data.ledger.wallet import Credit, OpenWallet, Posting
 from data.migrate import migrate
-from data.price_lists import import_rates, read_price_list
 from data.settings import load_settings
-from data.wallet import Credit, OpenWallet, Posting
 
 ACCOUNT = "acme"
 ROW_COUNT = 45_000

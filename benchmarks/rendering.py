@@ -43,8 +43,8 @@ from billing.queries import Filters, UsageQuery, parse_search
 from billing.usage import Dimension, UsageReader
 from components import format as fmt
 from data.accounts import read_account
+from data.analytics.lake import Cursor
 from data.installation import Installation
-from data.lake import Cursor
 
 LINE_COUNT = 2_000_000
 LARGE_LINE_COUNT = 20_000_000

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from billing.metrics import METRIC_BY_ID
 from billing.money import plain_amount
+from data.importers.price_lists import PriceList
 from data.importers.report import ImportReport
-from data.price_lists import PriceList
-from data.verify import Report
+from data.proof.verify import Report
 
 
 def import_lines(report: ImportReport) -> Iterator[str]:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from billing.clock import Clock
 from billing.errors import InputError
+from data.analytics.lake import Lake
 from data.clocks import open_clock
 from data.database import Database, open_database
 from data.identity import Pseudonyms
-from data.lake import Lake
 from data.migrate import migrate
+from data.reading.usage_reader import LedgerReader
 from data.settings import MASK, Settings
-from data.usage_reader import LedgerReader
 from data.writer import Writer
 
 SECRET_FILE = "secret.key"

@@ -9,10 +9,10 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Connection
 
 from data.accounts import read_account
+from data.analytics.sync import expire, merge, sync_all
 from data.demo import SANDBOX_ACCOUNT, extend_demo, read_progress, sandbox_tick
-from data.expiry import expire_due
 from data.installation import Installation
-from data.sync import expire, merge, sync_all
+from data.ledger.expiry import expire_due
 
 DEMO_SECONDS = 20
 EXPIRY_SECONDS = 60

@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from data.database import Database
-from data.guards import create_guards
+from data.ledger.guards import create_guards
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -24,10 +24,10 @@ from data import tables as t
 from data.accounts import ALWAYS, NewAccount, add_account
 from data.database import Database, open_database, sqlite_url
 from data.identity import Pseudonyms, new_id
+from data.ledger.posting import Outcome, Poster
+from data.ledger.price_books import add_rate_list, new_rate_list
+from data.ledger.wallet import Credit, Posting
 from data.migrate import migrate
-from data.posting import Outcome, Poster
-from data.price_books import add_rate_list, new_rate_list
-from data.wallet import Credit, Posting
 
 UNIT_PRICE_MICROS = 10_000
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

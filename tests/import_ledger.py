@@ -13,9 +13,9 @@ from billing.plans import Plan
 from data.accounts import NewAccount, add_account
 from data.database import open_database, sqlite_url
 from data.identity import Pseudonyms
-from data.importing import ImportOptions, ImportReport, ImportTarget, import_file
+from data.importers.importing import ImportOptions, ImportReport, ImportTarget, import_file
+from data.importers.price_lists import import_rates, read_price_list
 from data.migrate import migrate
-from data.price_lists import import_rates, read_price_list
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 REAL = Path(

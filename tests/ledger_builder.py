@@ -22,8 +22,8 @@ from billing.accounts import Account
 from billing.periods import BillingCalendar, ZoneHistory
 from billing.plans import Plan
 from data import tables as t
+from data.analytics.lake import Lake
 from data.database import Database, open_database, sqlite_url
-from data.lake import Lake
 from data.migrate import migrate
 
 TRUTH = "truth.sqlite"

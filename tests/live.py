@@ -27,15 +27,15 @@ from billing.plans import Plan
 from billing.queries import Filters
 from billing.rates import Rate
 from billing.usage import Dimension, Reading, UsageReader
+from data.access.people import Passwords, add_membership, add_person
 from data.accounts import NewAccount, add_account, read_account
+from data.analytics.sync import sync_all
 from data.identity import new_id
 from data.installation import Installation, open_installation
-from data.people import Passwords, add_membership, add_person
-from data.posting import Poster
-from data.price_books import add_rate_list, new_rate_list
+from data.ledger.posting import Poster
+from data.ledger.price_books import add_rate_list, new_rate_list
+from data.ledger.wallet import Credit, Posting
 from data.settings import load_settings
-from data.sync import sync_all
-from data.wallet import Credit, Posting
 
 NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
 PASSWORD = "browser-test-password"

@@ -11,10 +11,10 @@ from billing.clock import FixedClock
 from billing.periods import Period
 from billing.queries import Filters
 from billing.usage import UsageReader
+from data.analytics.lake import Lake
+from data.analytics.sync import sync
 from data.database import Database
-from data.lake import Lake
-from data.sync import sync
-from data.usage_reader import LedgerReader
+from data.reading.usage_reader import LedgerReader
 from tests.ledger_builder import NOW, SERVICES, LedgerBuilder, Line, open_store
 
 AUTUMN = Period(date(2026, 9, 1), date(2026, 12, 1))

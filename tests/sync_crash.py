@@ -11,10 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from data.analytics.lake import Lake
+from data.analytics.rebuild import rebuild
+from data.analytics.sync import sync_all
 from data.database import open_database, sqlite_url
-from data.lake import Lake
-from data.rebuild import rebuild
-from data.sync import sync_all
 from tests.ledger_builder import TRUTH
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -25,15 +25,15 @@ from billing.metrics import METRICS
 from billing.plans import Plan
 from billing.rates import Rate
 from data import tables as t
+from data.access.people import Passwords, add_membership, add_person
 from data.accounts import NewAccount, add_account, change_plan, read_account
+from data.analytics.sync import sync_all
 from data.identity import new_id
 from data.installation import Installation, open_installation
-from data.people import Passwords, add_membership, add_person
-from data.posting import Poster
-from data.price_books import add_rate_list, new_rate_list
+from data.ledger.posting import Poster
+from data.ledger.price_books import add_rate_list, new_rate_list
+from data.ledger.wallet import Credit, Posting
 from data.settings import load_settings
-from data.sync import sync_all
-from data.wallet import Credit, Posting
 from tests.live import NOW, PASSWORD
 from tests.web_app import Browser
 from tests.web_client import page_request

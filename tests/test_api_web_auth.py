@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select, update
 
 from data import tables as t
+from data.access.people import Passwords, disable_person
 from data.demo.people import DEMO_PASSWORD, DemoPerson
-from data.people import Passwords, disable_person
 from tests.builders import NOON
 from tests.web_app import BOB, EMAIL, LONER, PASSWORD, SUPPORT, Browser, built, found, installed
 

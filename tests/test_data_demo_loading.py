@@ -17,7 +17,7 @@ from data import demo
 from data.accounts import NewAccount, add_account, read_account
 from data.database import Database
 from data.demo.state import read_state
-from data.posting import Poster
+from data.ledger.posting import Poster
 from tests.demos import NOW, PSEUDONYMS, fingerprint, load, open_truth, rows
 from tests.test_data_demo import test_the_wallet_equals_the_lines as check_wallet
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CHILD = """
 import sys, time
 from tests import demos
-from data.posting import Poster
+from data.ledger.posting import Poster
 flushes = []
 def stop_in_the_middle(poster, flush=Poster.flush):
     flush(poster)

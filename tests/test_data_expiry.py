@@ -6,8 +6,8 @@ from sqlalchemy import select
 
 from billing.lots import LotKind
 from data import tables as t
-from data.expiry import expire_due
-from data.wallet import Credit, OpenWallet, Posting
+from data.ledger.expiry import expire_due
+from data.ledger.wallet import Credit, OpenWallet, Posting
 from tests.builders import NOON, Ledger
 
 

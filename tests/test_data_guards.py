@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 
 from data.columns import Instant
 from data.database import open_database, sqlite_url
-from data.guards import create_guards, drop_guards, guard_names
+from data.ledger.guards import create_guards, drop_guards, guard_names
 from data.tables import APPEND_ONLY, metadata
 from tests.builders import open_truth
 

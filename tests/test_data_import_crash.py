@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from data.importing import ImportOptions, ImportTarget, import_file, stop_stale_imports
+from data.importers.importing import ImportOptions, ImportTarget, import_file, stop_stale_imports
 from data.phases import IMPORT_PHASES
 from tests.import_crash import BATCH_ROWS
 from tests.import_ledger import NOW, contents, new_ledger, open_ledger, rows, run

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data.identity import Pseudonyms
-from data.importing import FileRefusedError, ImportTarget
+from data.importers.importing import FileRefusedError, ImportTarget
 from tests.import_ledger import new_ledger, rows, run
 
 

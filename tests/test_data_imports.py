@@ -13,7 +13,7 @@ from sqlalchemy import update
 from billing.errors import InputError, NotAllowedError, NotFoundError, ProductError
 from billing.usage import UsageLine
 from data import tables as t
-from data.importing import (
+from data.importers.importing import (
     FileRefusedError,
     ImportOptions,
     ImportTarget,

@@ -9,8 +9,7 @@ import duckdb
 import pytest
 from sqlalchemy import delete
 
-from data.database import Database
-from data.lake import (
+from data.analytics.lake import (
     CATALOG,
     VIEWS,
     Lake,
@@ -22,7 +21,8 @@ from data.lake import (
     view,
     view_parameters,
 )
-from data.sync import sync_all
+from data.analytics.sync import sync_all
+from data.database import Database
 from data.tables import facts
 from tests.ledger_builder import LedgerBuilder, Line, open_store
 

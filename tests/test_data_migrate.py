@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from billing.errors import InputError
 from data.database import Database, open_database, sqlite_url
-from data.guards import guard_names
+from data.ledger.guards import guard_names
 from data.migrate import migrate
 from data.tables import metadata
 

@@ -10,12 +10,10 @@ from sqlalchemy.exc import DatabaseError
 from billing.access import Role
 from billing.errors import InputError, NotFoundError
 from billing.plans import Plan
-from data import audit
 from data import tables as t
-from data.accounts import NewAccount, add_account
-from data.identity import Pseudonyms, new_id
-from data.keys import SCOPES, add_key, find_key, read_keys, revoke_key
-from data.people import (
+from data.access import audit
+from data.access.keys import SCOPES, add_key, find_key, read_keys, revoke_key
+from data.access.people import (
     Passwords,
     add_membership,
     add_person,
@@ -25,6 +23,8 @@ from data.people import (
     remove_membership,
     set_password,
 )
+from data.accounts import NewAccount, add_account
+from data.identity import Pseudonyms, new_id
 from tests.builders import NOON, open_truth
 
 QUICK = Passwords(1, 8, 1)

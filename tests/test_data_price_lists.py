@@ -14,10 +14,10 @@ from billing.errors import InputError, NotFoundError
 from billing.metrics import METRICS
 from billing.rates import RateList
 from data.accounts import read_account
+from data.importers.importing import ImportTarget
 from data.importers.price_cells import exact_price, parse_increment
-from data.importing import ImportTarget
-from data.price_books import load_rate_book
-from data.price_lists import PriceList, import_rates, read_price_list
+from data.importers.price_lists import PriceList, import_rates, read_price_list
+from data.ledger.price_books import load_rate_book
 from tests.import_ledger import NOW, REAL, new_ledger, rows
 
 PROVIDER = {

@@ -18,7 +18,7 @@ from billing.plans import Plan
 from billing.queries import Filters, TransactionSort
 from billing.usage import Dimension, UsageLine
 from data import tables as t
-from data.sync import sync_all
+from data.analytics.sync import sync_all
 from tests.ledger_builder import NOW, SERVICES, Line, account, scope
 from tests.reading import ALL, AUTUMN, Store, ledgers, passes, some_filters, some_periods, write
 

@@ -10,11 +10,14 @@ from billing.clock import FixedClock
 from billing.errors import NotAllowedError, NotFoundError
 from billing.plans import Plan
 from data import tables as t
-from data.accounts import NewAccount, add_account
-from data.identity import Pseudonyms
-from data.installation import Installation
-from data.people import Passwords, add_membership, add_person, disable_person, remove_membership
-from data.sessions import (
+from data.access.people import (
+    Passwords,
+    add_membership,
+    add_person,
+    disable_person,
+    remove_membership,
+)
+from data.access.sessions import (
     LONGEST_IDLE,
     SignInError,
     accounts_of,
@@ -26,6 +29,9 @@ from data.sessions import (
     sign_in,
     start_session,
 )
+from data.accounts import NewAccount, add_account
+from data.identity import Pseudonyms
+from data.installation import Installation
 from data.settings import Settings
 from tests.builders import NOON, open_truth
 

@@ -13,16 +13,23 @@ from billing.clock import FixedClock
 from billing.periods import Period
 from billing.queries import Filters
 from billing.usage import Dimension
+from data.analytics.lake import (
+    ROLLUPS,
+    Lake,
+    LakeError,
+    current_generation,
+    data_files,
+    table_files,
+)
+from data.analytics.rebuild import rebuild
+from data.analytics.sync import sync, sync_all
+from data.analytics.upkeep import expire, merge
 from data.database import Database
-from data.lake import ROLLUPS, Lake, LakeError, current_generation, data_files, table_files
-from data.lake_upkeep import expire, merge
 from data.phases import REBUILD_PHASES, SYNC_PHASES
-from data.rebuild import rebuild
-from data.seals import SEALED_COLUMNS
-from data.sync import sync, sync_all
+from data.proof.seals import SEALED_COLUMNS
+from data.proof.verify import verify
+from data.reading.usage_reader import LedgerReader
 from data.tables import seals, usage_lines
-from data.usage_reader import LedgerReader
-from data.verify import verify
 from tests import sync_crash
 from tests.ledger_builder import NOW, LedgerBuilder, Line, account, open_store, scope
 
@@ -212,7 +219,7 @@ def test_merging_and_expiring_leave_few_files_and_change_no_figure(
     expire(lake, ahead)
     assert {path.resolve() for path in folder.rglob("*.parquet")} > in_use  # all are recent
     for age in ("EXPIRE_AFTER", "CLEAN_AFTER"):
-        monkeypatch.setattr(f"data.lake_upkeep.{age}", timedelta(seconds=-60))
+        monkeypatch.setattr(f"data.analytics.upkeep.{age}", timedelta(seconds=-60))
     expire(lake, ahead)
     in_use = {Path(file).resolve() for file in lake.snapshot(data_files)}
     assert {path.resolve() for path in folder.rglob("*.parquet")} == in_use

@@ -11,11 +11,11 @@ from sqlalchemy import func, select
 
 from billing.errors import ProductError
 from data import tables as t
-from data import throttle
+from data.access import throttle
+from data.access.people import Passwords, disable_person
+from data.access.sessions import SignInError, resolve, sign_in
+from data.access.throttle import CrowdedError, Slots, ThrottledError
 from data.identity import Pseudonyms
-from data.people import Passwords, disable_person
-from data.sessions import SignInError, resolve, sign_in
-from data.throttle import CrowdedError, Slots, ThrottledError
 from tests.builders import NOON
 from tests.web_app import BOB, EMAIL, LONER, PASSWORD, QUICK, SUPPORT, installed
 

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import insert, text
 
 from data import tables as t
+from data.analytics.lake import Lake
+from data.analytics.sync import sync_all
 from data.database import Database, open_database, sqlite_url
-from data.guards import create_guards, drop_guards
-from data.lake import Lake
-from data.sync import sync_all
-from data.verify import Report, verify
+from data.ledger.guards import create_guards, drop_guards
+from data.proof.verify import Report, verify
 from tests.ledger_builder import NOW, TRUTH, LedgerBuilder, Line, open_store
 
 WALLET = "wallet: lots = entries = balance"

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from billing.errors import InputError
 from billing.lots import LotKind
 from data import tables as t
-from data.wallet import Credit, OpenWallet, Posting
+from data.ledger.wallet import Credit, OpenWallet, Posting
 from tests.builders import NOON, UNIT_PRICE_MICROS, Ledger, at, sms
 from tests.wallet_checks import check_wallet
 

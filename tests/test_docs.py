@@ -8,7 +8,7 @@ from typer.main import get_command
 
 import app
 from billing.metrics import METRICS
-from data.importing import built_in_maps
+from data.importers.importing import built_in_maps
 from data.settings import Settings
 
 ROOT = Path(__file__).parents[1]

@@ -15,9 +15,9 @@ from billing.access import Membership, Role, Viewer, open_account
 from billing.plans import Plan
 from billing.usage import Dimension
 from data.accounts import NewAccount, add_account, change_plan, read_account
+from data.analytics.sync import sync_all
 from data.installation import Installation, open_installation
 from data.settings import load_settings
-from data.sync import sync_all
 from tests.components_reading import hrefs, rows, with_class, words
 from tests.live import NOW, FaultyReader, fill, post, usage_of
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from data.importing import ImportReport, ImportTarget
+from data.importers.importing import ImportReport, ImportTarget
 from tests import oracle
 from tests.import_ledger import REAL, new_ledger, rows, run
 

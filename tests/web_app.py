@@ -18,9 +18,9 @@ from billing.access import Role
 from billing.clock import FixedClock
 from billing.errors import InputError, NotFoundError
 from billing.plans import Plan
+from data.access.people import Passwords, add_membership, add_person
 from data.accounts import NewAccount, add_account
 from data.installation import Installation
-from data.people import Passwords, add_membership, add_person
 from data.settings import Settings
 from tests.builders import NOON, open_truth
 

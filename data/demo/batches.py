@@ -18,7 +18,7 @@ from data.demo.funding import Funding
 from data.demo.state import DemoState
 from data.demo.traffic import Traffic, ready_at
 from data.identity import Pseudonyms
-from data.posting import Poster
+from data.ledger.posting import Poster
 
 BATCH_EVENTS = 2_000
 PART_HOURS = (9, 12, 15, 18)  # between the parts of a day the balance is looked at

@@ -15,8 +15,8 @@ from billing.periods import zone
 from data.demo.profiles import Grant
 from data.demo.schedule import Schedule
 from data.demo.state import AccountState
-from data.posting import Poster
-from data.wallet import Credit, Posting
+from data.ledger.posting import Poster
+from data.ledger.wallet import Credit, Posting
 
 LOW_HALF_DAYS = 7  # top up when the balance lasts less than three and a half days
 AMPLE_HALF_DAYS = 13

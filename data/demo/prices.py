@@ -17,7 +17,7 @@ from data.demo.nordwind import NORDWIND
 from data.demo.profiles import Moment
 from data.demo.schedule import Parameters, Schedule
 from data.identity import new_id
-from data.price_books import add_rate_list, new_rate_list
+from data.ledger.price_books import add_rate_list, new_rate_list
 
 CURRENCIES = ("INR", "EUR", "USD", "AUD")
 MINUTE, HOUR = 60, 3600

@@ -13,7 +13,7 @@ from billing.events import AnyEvent, CallEvent, SmsEvent
 from data.demo.contacts import FLAGS, SOURCE
 from data.demo.small_accounts import TINKER
 from data.identity import Pseudonyms
-from data.posting import Poster
+from data.ledger.posting import Poster
 
 MOST_EVENTS = 3
 

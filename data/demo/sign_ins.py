@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from billing.access import Role
-from data.people import Passwords, add_membership, add_person
+from data.access.people import Passwords, add_membership, add_person
 
 
 class DemoSignIns:

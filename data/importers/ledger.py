@@ -18,7 +18,7 @@ from billing.lots import LotKind
 from data import tables as t
 from data.database import Database
 from data.importers.errors import Rejection
-from data.wallet import Credit, OpenWallet, Posting
+from data.ledger.wallet import Credit, OpenWallet, Posting
 
 FOLDER = "imports"
 LONGEST_FILE_NAME = 200

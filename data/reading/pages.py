@@ -24,8 +24,8 @@ from sqlalchemy import (
 
 from billing.periods import Period
 from billing.queries import Filters, TransactionSort
+from data.analytics.lake import Cursor, Lake, position, run_view
 from data.columns import from_micros, to_micros
-from data.lake import Cursor, Lake, position, run_view
 from data.reading.lines import metrics_passing
 from data.reading.page_keys import Key, PageCursor
 from data.reading.position import SeqOrder

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, FromClause, func, select
 from billing.periods import Period
 from billing.queries import Filters
 from billing.usage import Dimension, UsageCell
-from data.lake import Cursor, Lake, position, run_view
+from data.analytics.lake import Cursor, Lake, position, run_view
 from data.reading.visibility import (
     View,
     filter_parameters,

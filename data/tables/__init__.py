@@ -1,8 +1,8 @@
 """The tables of the truth (SQLAlchemy Core), in SQL that every database speaks.
 
 Append-only tables are listed in ``APPEND_ONLY``; triggers refuse UPDATE and DELETE on them
-(data/guards.py). Money is BIGINT micros, instants BIGINT microseconds (``Instant``), local days
-DATE. Keys of tenant data start with ``account_id``.
+(data/ledger/guards.py). Money is BIGINT micros, instants BIGINT microseconds (``Instant``),
+local days DATE. Keys of tenant data start with ``account_id``.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 --          talk_seconds in seconds; occurred_at in UTC; booked_on the account's local day;
 --          local_month its year and month (YYYY-MM), the partition; pos the ledger position up to
 --          which the other tables are complete.
--- Sources: usage_lines of the ledger, through data/sync.py alone.
+-- Sources: usage_lines of the ledger, through data/analytics/sync.py alone.
 CREATE TABLE lake.lines (
     seq BIGINT, id VARCHAR, account_id VARCHAR, event_id VARCHAR, metric VARCHAR, service VARCHAR,
     direction VARCHAR, agent VARCHAR, status VARCHAR, campaign_id VARCHAR, consumer_id VARCHAR,

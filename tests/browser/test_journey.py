@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from billing.usage import Dimension
-from data.verify import verify
+from data.proof.verify import verify
 from tests.live import FREE, OTHER, OWNER, PASSWORD, SUPPORT, Live, LiveServer
 
 PHONE = {"viewport": {"width": 390, "height": 844}}

@@ -16,9 +16,9 @@ from billing.booking import book
 from billing.errors import InputError
 from billing.lots import DEFAULT_PRIORITY, Draw, Lot, LotBook, LotKind
 from data import tables as t
-from data.bulk import StoredDays, insert_rows
 from data.columns import to_micros
 from data.identity import new_id
+from data.ledger.bulk import StoredDays, insert_rows
 
 _SET_LOT = (
     update(t.lot_balances)

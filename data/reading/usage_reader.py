@@ -23,8 +23,8 @@ from billing.usage import (
     Reading,
     UsageLine,
 )
+from data.analytics.lake import Lake
 from data.database import Database
-from data.lake import Lake
 from data.reading.explaining import explain_line
 from data.reading.lines import lines_by_seq, stream, used_days, visible_metrics
 from data.reading.page_keys import decode_cursor

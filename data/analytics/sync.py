@@ -18,13 +18,13 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from billing.clock import Clock
+from data.analytics.lake import ROLLUPS, Cursor, Lake, LakeConflictError, LakeError, view
+from data.analytics.upkeep import expire, merge
 from data.clocks import SystemClock
 from data.database import Database
-from data.lake import ROLLUPS, Cursor, Lake, LakeConflictError, LakeError, view
-from data.lake_upkeep import expire, merge
 from data.phases import phase
+from data.proof.seals import SEALED_COLUMNS, raw, seal, sealed_columns, sealed_to
 from data.reading.position import SeqOrder, ledger_order
-from data.seals import SEALED_COLUMNS, raw, seal, sealed_columns, sealed_to
 from data.tables import usage_lines
 
 __all__ = ["SyncResult", "expire", "merge", "sync", "sync_all"]  # upkeep goes with syncing

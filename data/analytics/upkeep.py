@@ -11,8 +11,8 @@ import re
 from collections import Counter
 from datetime import datetime, timedelta
 
+from data.analytics.lake import ROLLUPS, Cursor, Lake, LakeConflictError, table_files, view
 from data.clocks import SystemClock
-from data.lake import ROLLUPS, Cursor, Lake, LakeConflictError, table_files, view
 
 MERGE_FROM_FILES = 8  # a file costs a query 8 to 10 ms
 EXPIRE_AFTER = timedelta(days=2)

@@ -28,7 +28,7 @@ from billing.errors import ProductError
 from data.database import Database
 from data.tables import facts
 
-VIEWS = Path(__file__).parent / "views"
+VIEWS = Path(__file__).parent.parent / "views"
 FOLDER = "lake"
 CURRENT = "CURRENT"
 NEXT = "NEXT"

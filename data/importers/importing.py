@@ -43,9 +43,9 @@ from data.importers.report import (
     no_progress,
 )
 from data.importers.times import parse_start
+from data.ledger.posting import DUPLICATE, Outcome, Poster
+from data.ledger.wallet import Posting
 from data.phases import phase
-from data.posting import DUPLICATE, Outcome, Poster
-from data.wallet import Posting
 
 __all__ = [
     "FileRefusedError", "ImportOptions", "ImportReport", "ImportTarget", "Progress", "Rejection",

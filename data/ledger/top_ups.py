@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from billing.accounts import Account
 from billing.errors import InputError
 from billing.lots import LotKind
-from data.wallet import Credit, OpenWallet, Posting
+from data.ledger.wallet import Credit, OpenWallet, Posting
 
 LONGEST_NOTE = 255
 

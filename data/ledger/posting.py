@@ -21,10 +21,10 @@ from billing.plans import Plan
 from billing.rates import RateBook
 from billing.rating import LineDraft, RatingContext, rate_event
 from data import tables as t
-from data.bulk import StoredDays, insert_rows, is_one_of
 from data.identity import Pseudonyms, new_id
-from data.price_books import load_rate_book
-from data.wallet import OpenWallet, Posting
+from data.ledger.bulk import StoredDays, insert_rows, is_one_of
+from data.ledger.price_books import load_rate_book
+from data.ledger.wallet import OpenWallet, Posting
 
 LONGEST_ID = 255
 SHORTEST_NUMBER = 7  # digits; what is shorter is a code, not somebody's number

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from data import tables as t
 from data.accounts import read_account
-from data.wallet import OpenWallet, Posting
+from data.ledger.wallet import OpenWallet, Posting
 
 
 def expire_due(connection: Connection, now: datetime) -> int:

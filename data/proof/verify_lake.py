@@ -12,9 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from data.lake import Cursor
-from data.seals import SEALED_COLUMNS
-from data.verify_ledger import Ledger, Lines
+from data.analytics.lake import Cursor
+from data.proof.seals import SEALED_COLUMNS
+from data.proof.verify_ledger import Ledger, Lines
 
 STRETCH_ROWS = 8_192
 MOST_STRETCHES = 20

@@ -30,7 +30,7 @@ from data.importers.price_cells import (
     parse_increment,
 )
 from data.importers.price_tables import read_price_csv
-from data.price_books import add_rate_list, new_rate_list
+from data.ledger.price_books import add_rate_list, new_rate_list
 
 LARGEST_FILE_BYTES = 5_000_000
 NOT_CHARGED = "not charged by this price list"

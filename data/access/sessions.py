@@ -19,12 +19,12 @@ from billing.accounts import ACCOUNT_ID, Account
 from billing.clock import Clock
 from billing.errors import NotAllowedError, NotFoundError, ProductError
 from data import tables as t
-from data import throttle
+from data.access import throttle
+from data.access.audit import person_actor, record
+from data.access.people import LONGEST_EMAIL, Passwords, normalize_email, viewer
 from data.accounts import read_account, read_accounts
-from data.audit import person_actor, record
 from data.database import Database
 from data.identity import Pseudonyms
-from data.people import LONGEST_EMAIL, Passwords, normalize_email, viewer
 from data.settings import Settings
 from data.writer import BusyError, Writer
 

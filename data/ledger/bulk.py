@@ -16,8 +16,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, any_, func, select
 from sqlalchemy.dialects.postgresql import array
 
-# There is one row a statement, so OR FAIL undoes as much as SQLite's default does; it lets SQLite
-# do without a copy of every page touched, once the guards of data/guards.py say FAIL as well.
+# There is one row a statement, so OR FAIL undoes as much as SQLite's default does; SQLite then does
+# without a copy of every page touched, because the guards of data/ledger/guards.py say FAIL too.
 _INSERT = {"sqlite": "INSERT OR FAIL"}
 _PLACEHOLDER = {"sqlite": "?"}
 

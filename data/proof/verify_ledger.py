@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from data.seals import sealed_columns
+from data.proof.seals import sealed_columns
 from data.tables import usage_lines
 
 PIECE_ROWS = 30_000

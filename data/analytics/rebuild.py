@@ -14,8 +14,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from billing.clock import Clock
-from data.database import Database
-from data.lake import (
+from data.analytics.lake import (
     CURRENT,
     FOLDER,
     NEXT,
@@ -24,9 +23,10 @@ from data.lake import (
     current_generation,
     publish,
 )
-from data.lake_upkeep import merge
+from data.analytics.sync import sync
+from data.analytics.upkeep import merge
+from data.database import Database
 from data.phases import phase
-from data.sync import sync
 from data.tables import usage_lines
 
 BATCH_ROWS = 50_000  # larger than a sync's: fewer files to merge, and memory for one batch only

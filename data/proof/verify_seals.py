@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from data.columns import to_micros
-from data.seals import DIGEST_BYTES, NO_HASH, SEALED_COLUMNS, row_digest, seal_hash
+from data.proof.seals import DIGEST_BYTES, NO_HASH, SEALED_COLUMNS, row_digest, seal_hash
+from data.proof.verify_ledger import Lines
 from data.tables import seals
-from data.verify_ledger import Lines
 
 MOST_COUNTED = 10_000  # a ledger that is broken throughout must not fill the memory
 _ID = SEALED_COLUMNS.index("id")

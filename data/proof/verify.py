@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, text
 
+from data.analytics.lake import Cursor, Lake, LakeError, position, view
 from data.database import Database
-from data.guards import guard_names
-from data.lake import Cursor, Lake, LakeError, position, view
-from data.verify_lake import LakeProof
-from data.verify_ledger import Ledger
-from data.verify_seals import MOST_COUNTED, SealProof
+from data.ledger.guards import guard_names
+from data.proof.verify_lake import LakeProof
+from data.proof.verify_ledger import Ledger
+from data.proof.verify_seals import MOST_COUNTED, SealProof
 
 MOST_NAMED = 20
 LAST_ACCOUNT_ID = "z" * 65

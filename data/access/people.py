@@ -20,12 +20,12 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from billing.access import ALL_ACCOUNTS, Membership, Role, Viewer
 from billing.errors import InputError, NotFoundError
 from data import tables as t
+from data.access.throttle import Slots
 from data.accounts import read_account
 from data.identity import new_id
-from data.throttle import Slots
 
 if TYPE_CHECKING:
-    from data.sessions import Session
+    from data.access.sessions import Session
 
 LONGEST_EMAIL = 255
 LONGEST_NAME = 255

@@ -1,0 +1,1 @@
+"""Who may come in: people, sessions, throttling, API keys, the audit log."""
