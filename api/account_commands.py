@@ -42,6 +42,24 @@ def account_add(  # noqa: PLR0913, PLR0917
     console.print(f"Account {account.id}: {plan} plan, {account.currency}, {timezone}.")
 
 
+@account_app.command("plan")
+def account_plan(
+    account_id: Annotated[str, typer.Argument(metavar="ID", help="The account.")],
+    plan: Annotated[str, typer.Option(help="free, launch, growth or scale.")],
+    start: Annotated[str | None, typer.Option("--from", help="DATE; today when left out.")] = None,
+) -> None:
+    """Changes the plan from a day on; what was before stays as it was."""
+    from data.accounts import change_plan, read_account
+
+    chosen = parse_plan(plan)
+    with opened() as installation:
+        with installation.database.read() as connection:
+            today = read_account(connection, account_id).today(installation.clock.now())
+        day = parse_day(start, "from") if start else today
+        installation.writer.write(lambda c: change_plan(c, account_id, chosen, day))
+    console.print(f"{account_id}: {chosen.label} plan from {day}.")
+
+
 @account_app.command("top-up")
 def account_top_up(
     account_id: Annotated[str, typer.Argument(metavar="ID", help="The account.")],

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from billing.accounts import ENVIRONMENTS, Account, check_account_id
 from billing.errors import InputError, NotFoundError
@@ -77,7 +77,22 @@ def add_account(connection: Connection, new: NewAccount, at: datetime) -> Accoun
 
 
 def change_plan(connection: Connection, account_id: str, plan: Plan, valid_from: date) -> None:
-    """A plan from a local day on; what was before stays as it was."""
+    """A plan from a local day on; what was before stays as it was.
+
+    The first paid plan after Free sets the day from which the account's people see history
+    (seed: the date you activated your paid plan). Errors: ``InputError`` when a plan starts on
+    that day already, or the account has it anyway.
+    """
+    account = read_account(connection, account_id)
+    before = account.plan_on(valid_from)
+    if any(start == valid_from for start, _ in account.plans):
+        raise InputError("from", valid_from, "choose another day: a plan starts there already")
+    if plan is before:
+        raise InputError("plan", plan.value, f"it is the plan on {valid_from} already")
+    if before is Plan.FREE and account.paid_since is None:
+        connection.execute(
+            update(t.accounts).where(t.accounts.c.id == account_id).values(paid_since=valid_from)
+        )
     connection.execute(
         insert(t.account_plans).values(
             account_id=account_id, valid_from=valid_from, plan=plan.value

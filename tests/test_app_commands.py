@@ -2,6 +2,7 @@
 
 import csv
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +96,19 @@ def test_a_top_up_repays_debt_first(usage, tmp_path: Path) -> None:
     assert "overdrawn" in told
     assert "acme: balance now 9.904" in usage("account", "top-up", "acme", "--amount", "10")
     assert "✗" not in usage("verify")
+
+
+def test_an_upgrade_shows_history_from_its_day_on(usage, tmp_path: Path) -> None:
+    usage(
+        "account", "add", "grown", "--name", "Grown", "--plan", "free", "--currency", "usd",
+        "--timezone", "UTC",
+    )  # fmt: skip
+    told = usage("account", "plan", "grown", "--plan", "growth", "--from", "2026-11-01")
+    assert "grown: Growth plan from 2026-11-01." in told
+    with sqlite3.connect(tmp_path / "data" / "ledger.db") as ledger:
+        assert ledger.execute("SELECT paid_since FROM accounts").fetchone() == ("2026-11-01",)
+    told = usage("account", "plan", "grown", "--plan", "growth", code=2)
+    assert "plan 'growth'" in told
 
 
 REFUSALS = [
