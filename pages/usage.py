@@ -36,6 +36,7 @@ CRUMBS = (
     shell.Crumb("Usage"),
 )
 
+QUIET_DAYS = 7  # as long as this without usage is nothing to remark on
 SPEND_LABELS = {
     "today": "Spend today, so far",
     "last_7_days": "Spend in the last 7 days",
@@ -89,10 +90,12 @@ def _read(visit: Visit, query: UsageQuery) -> PeriodUsage:
 
 
 def _elsewhere(visit: Visit, query: UsageQuery) -> Any:
-    """Where the latest usage lies, when none of the shown days is near it."""
-    if not visit.used_days or visit.used_days[1] >= query.period.start:
+    """Where the latest usage lies, when the shown days come long after it."""
+    if not visit.used_days:
         return None
     latest = visit.used_days[1]
+    if (query.period.start - latest).days <= QUIET_DAYS:
+        return None
     month = query.with_period(month_of(latest), visit.account, visit.today)
     text = f"There is no usage since {fmt.long_day(latest)}. "
     show = link(f"Show {fmt.month(latest)}", PATH + month.search(), "notice-link")
