@@ -46,6 +46,6 @@ DEMO_PEOPLE: tuple[DemoPerson, ...] = (
     ),
     DemoPerson(
         "admin@usage.example", "Ada Minton", "admin", EVERY_ACCOUNT,
-        "Administrator: accounts, plans, rates, approvals",
+        "Administrator: sees every account",
     ),
 )  # fmt: skip

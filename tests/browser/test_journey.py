@@ -79,7 +79,7 @@ def test_an_owner_finds_out_where_the_money_went(
     first = page.locator(".line-table tbody tr").first
     first.get_by_role("link").first.click()
     explanation = page.get_by_role("heading", name="Explain this charge")
-    expect(explanation).to_be_visible()
+    expect(explanation).to_be_in_viewport()
     expect(page.locator(".receipt")).to_contain_text("Standard INR")
     assert axe(page) == []
 
