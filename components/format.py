@@ -178,10 +178,11 @@ def comparison_label(period: Period) -> str:
 
 
 def when_label(period: Period) -> str:
-    """A period after a figure: ``in October``, ``on Sat 21 Nov``, ``on 9 – 15 Nov 2026``."""
+    """A period after a figure: ``in October``, ``on Sat 21 Nov``, ``over 9 – 15 Nov 2026``."""
     label = comparison_label(period)
-    is_days = period.day_count == 1 or label == period_label(period)
-    return f"{'on' if is_days else 'in'} {label}"
+    if period.day_count == 1:
+        return f"on {label}"
+    return f"{'over' if label == period_label(period) else 'in'} {label}"
 
 
 def versus_label(period: Period) -> str:
