@@ -17,9 +17,12 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import text
 
 from api.dash_app import build_dash
+from api.problems import problem
 from api.protection import Protection
 from api.screens import Screens
+from api.v1.application import build_api
 from api.web_auth import security_headers
+from billing.errors import shorten
 from billing.usage import UsageReader
 from data.installation import Installation
 from data.jobs import Jobs
@@ -61,12 +64,8 @@ def build_server(
     async def failed(request: Request, _: Exception) -> JSONResponse:
         """An answer outside every middleware; the server logs the fault itself."""
         identity = getattr(request.state, "request_id", "")
-        problem = {
-            "type": "about:blank", "title": "Internal Server Error", "status": 500,
-            "code": "internal", "request_id": identity,
-        }  # fmt: skip
         headers = {**security_headers(), "X-Request-ID": identity}
-        return JSONResponse(problem, 500, headers, media_type="application/problem+json")
+        return problem(request, 500, "internal", headers=headers)
 
     @server.get("/healthz")
     def healthz() -> dict[str, str]:
@@ -82,14 +81,12 @@ def build_server(
             status_code=503 if failed else 200,
         )
 
+    server.mount("/api/v1", build_api(installation, reader))
+
     @server.api_route("/api/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
-    def no_such_call(path: str) -> JSONResponse:
+    def no_such_call(request: Request, path: str) -> JSONResponse:
         """Unknown API addresses never fall through to the screens."""
-        problem = {
-            "type": "about:blank", "title": "Not found", "status": 404, "code": "not_found",
-            "detail": f"There is no call /api/{path[:80]}.",
-        }  # fmt: skip
-        return JSONResponse(problem, 404, media_type="application/problem+json")
+        return problem(request, 404, "not_found", f"There is no call /api/{shorten(path)}.")
 
     server.mount("/", Screens(screens.server))
     return server

@@ -52,3 +52,13 @@ def check_instant(occurred_at: datetime, received_at: datetime) -> None:
             "time", occurred_at.isoformat(), "use an instant that has passed; check the clock",
             code="in_future",
         )  # fmt: skip
+
+
+def check_age(occurred_at: datetime, received_at: datetime) -> None:
+    """Refuses a live event older than 35 days; ``InputError`` says how it can still come in."""
+    if occurred_at < received_at - LIVE_EVENT_AGE:
+        raise InputError(
+            "time", occurred_at.isoformat(),
+            f"send events within {LIVE_EVENT_AGE.days} days; bring older ones in by import",
+            code="too_late",
+        )  # fmt: skip

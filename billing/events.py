@@ -7,6 +7,9 @@ from datetime import datetime
 from typing import Literal
 
 Direction = Literal["outbound", "inbound"]
+# What may become of a message, and when a WhatsApp message is charged.
+CHARGED_STATUSES = ("delivered", "read")
+MESSAGE_STATUSES = (*CHARGED_STATUSES, "queued", "sent", "undelivered", "failed", "received")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +85,58 @@ class AgentHoursEvent(UsageEvent):
     duration_seconds: int
 
 
-AnyEvent = CallEvent | SmsEvent | WhatsAppEvent | VoicemailEvent | RentalEvent | AgentHoursEvent
-EVENT_TYPES: dict[type[UsageEvent], str] = {
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeteredEvent(UsageEvent):
+    """Units of any metric that the sender has counted already.
+
+    ``units``: base units, such as seconds, taken as they are. ``cost_micros``: the sender's own
+    price in the account's currency; none: the price list's.
+    """
+
+    metric: str
+    units: int
+    cost_micros: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusEvent:
+    """A delivery receipt: what became of the message of another event. It moves no money.
+
+    ``(ref_source, ref_id)`` is the identity of the message's event; it may arrive after this.
+    """
+
+    source: str
+    id: str
+    occurred_at: datetime
+    ref_source: str
+    ref_id: str
+    status: str
+
+
+AnyUsage = (
+    CallEvent
+    | SmsEvent
+    | WhatsAppEvent
+    | VoicemailEvent
+    | RentalEvent
+    | AgentHoursEvent
+    | MeteredEvent
+)
+AnyEvent = UsageEvent | StatusEvent
+_TYPES: dict[type, str] = {
     CallEvent: "usage.call",
     SmsEvent: "usage.sms",
     WhatsAppEvent: "usage.whatsapp",
     VoicemailEvent: "usage.voicemail",
-    RentalEvent: "usage.rental",
     AgentHoursEvent: "usage.agent_hours",
+    MeteredEvent: "usage.metered",
+    StatusEvent: "usage.status",
 }
+_RENTALS = {"number_rental": "usage.number", "seat_licences": "usage.seat"}
+
+
+def event_type(event: AnyEvent) -> str:
+    """The event's type as outsiders name it, such as ``usage.call``."""
+    if isinstance(event, RentalEvent):
+        return _RENTALS[event.metric]
+    return _TYPES[type(event)]

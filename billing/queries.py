@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlencode
 
 from billing.accounts import Account
 from billing.errors import InputError
+from billing.events import MESSAGE_STATUSES
 from billing.metrics import Service
 from billing.periods import (
     DEFAULT_PRESET,
@@ -45,9 +46,7 @@ class TransactionSort(StrEnum):
     COST = "cost"
 
 
-STATUSES = (
-    "answered", "unanswered", "sent", "delivered", "failed", "received", "active", "worked",
-)  # fmt: skip
+STATUSES = ("answered", "unanswered", *MESSAGE_STATUSES, "active", "worked", "metered")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,22 +12,30 @@ from typing import Any, NamedTuple
 
 from billing.errors import InputError, ProductError
 from billing.events import (
+    CHARGED_STATUSES,
     AgentHoursEvent,
     CallEvent,
+    MeteredEvent,
     RentalEvent,
     SmsEvent,
     UsageEvent,
     VoicemailEvent,
     WhatsAppEvent,
 )
-from billing.metrics import METRIC_BY_ID, Metric
+from billing.metrics import METRIC_BY_ID, Metric, find_metric
 from billing.plans import Plan
 from billing.rates import Rate, RateBook
 
 LONGEST_CALL_SECONDS = 24 * 3600
 MOST_SEGMENTS = 1_000
 MOST_UNITS = 1_000_000
+MOST_METERED_UNITS = 1_000_000_000  # base units of one event that was counted elsewhere
+MOST_METERED_MICROS = 10**15
 UNANSWERED = "not answered"
+NOT_DELIVERED = "charged when delivered"
+PRICED_BY_SENDER = "free by the sender"
+# WhatsApp was billed by conversation before this day, and by delivered message since.
+WHATSAPP_MESSAGES_SINCE = date(2025, 7, 1)
 
 
 class PlanLacksError(ProductError):
@@ -40,6 +48,7 @@ class LineDraft(NamedTuple):
     """One rated line. ``reason`` says why a line costs nothing; micros and base units exact.
 
     ``rated_prefix``: the prefix of the rate, which is all of a number that is kept in the clear.
+    ``kind``: what the metric doesn't tell, such as a message's purpose or category.
     """
 
     metric: str
@@ -55,6 +64,7 @@ class LineDraft(NamedTuple):
     rate_id: str | None = None
     connect_fee_micros: int = 0
     rated_prefix: str = ""
+    kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,7 @@ def _counted_line(
     units: int = 1,
     status: str,
     agent: str | None = None,
+    kind: str | None = None,
 ) -> LineDraft:
     """A line whose units are simply counted."""
     if not 0 <= units <= MOST_UNITS:
@@ -114,6 +125,7 @@ def _counted_line(
         reason=_zero_reason(rate, units) if cost == 0 else None,
         rate_id=rate.id,
         rated_prefix=rate.prefix,
+        kind=kind,
     )
 
 
@@ -172,16 +184,26 @@ def _rate_call(event: CallEvent, context: RatingContext) -> tuple[LineDraft, ...
 def _rate_sms(event: SmsEvent, context: RatingContext) -> tuple[LineDraft, ...]:
     if not 1 <= event.segments <= MOST_SEGMENTS:
         raise InputError("segments", event.segments, f"use a number from 1 to {MOST_SEGMENTS:,}")
-    if event.direction == "inbound":
-        metric = "inbound_sms"
-    else:
-        metric = "ai_sms_replies" if event.kind == "ai_reply" else "sms_credits"
-    return (_counted_line(metric, event, context, units=event.segments, status=event.status),)
+    kind = None if event.direction == "inbound" else event.kind
+    metric = {None: "inbound_sms", "ai_reply": "ai_sms_replies"}.get(kind, "sms_credits")
+    return (
+        _counted_line(metric, event, context, units=event.segments, status=event.status, kind=kind),
+    )
 
 
 def _rate_whatsapp(event: WhatsAppEvent, context: RatingContext) -> tuple[LineDraft, ...]:
-    metric = f"whatsapp_{event.unit}s"
-    return (_counted_line(metric, event, context, status=event.status),)
+    is_by_message = context.day >= WHATSAPP_MESSAGES_SINCE
+    if (event.unit == "message") != is_by_message:
+        unit = "message" if is_by_message else "conversation"
+        raise InputError(
+            "unit", event.unit,
+            f"use {unit}: by conversation before {WHATSAPP_MESSAGES_SINCE}, by message since",
+        )  # fmt: skip
+    metric, kind = f"whatsapp_{event.unit}s", event.category
+    line = _counted_line(metric, event, context, status=event.status, kind=kind)
+    if event.unit == "message" and event.status not in CHARGED_STATUSES:
+        return (line._replace(base_units=0, cost_micros=0, reason=NOT_DELIVERED),)
+    return (line,)
 
 
 def _rate_voicemail(event: VoicemailEvent, context: RatingContext) -> tuple[LineDraft, ...]:
@@ -198,6 +220,33 @@ def _rate_agent_hours(event: AgentHoursEvent, context: RatingContext) -> tuple[L
     return (_counted_line("agent_hours", event, context, units=seconds, status="worked"),)
 
 
+def _rate_metered(event: MeteredEvent, context: RatingContext) -> tuple[LineDraft, ...]:
+    """Units counted elsewhere: as they are, at the list's price or at the sender's own."""
+    if not 0 <= event.units <= MOST_METERED_UNITS:
+        raise InputError("units", event.units, f"use 0 to {MOST_METERED_UNITS:,} base units")
+    metric = _metric(find_metric(event.metric).id, event, context)
+    agent = metric.id.split("_")[0] if metric.id.startswith(("ai_", "human_")) else None
+    draft = LineDraft(
+        metric.id, metric.service, metric.direction, agent, "metered", event.units, 0
+    )  # fmt: skip
+    if event.cost_micros is not None:
+        if not 0 <= event.cost_micros <= MOST_METERED_MICROS:
+            raise InputError(
+                "cost_micros", event.cost_micros, f"use 0 to {MOST_METERED_MICROS:,} micros"
+            )
+        reason = None if event.cost_micros else PRICED_BY_SENDER
+        return (draft._replace(cost_micros=event.cost_micros, reason=reason),)
+    rate = context.rates.find(metric.id, event.counterparty, context.day)
+    cost = rate.cost_micros(event.units)
+    return (
+        draft._replace(
+            cost_micros=cost, reason=None if cost else _zero_reason(rate, event.units),
+            pulses=event.units // rate.increment if metric.unit.base == "second" else 0,
+            rate_id=rate.id, rated_prefix=rate.prefix,
+        ),
+    )  # fmt: skip
+
+
 _RATERS: dict[type[UsageEvent], Callable[[Any, RatingContext], tuple[LineDraft, ...]]] = {
     CallEvent: _rate_call,
     SmsEvent: _rate_sms,
@@ -205,4 +254,5 @@ _RATERS: dict[type[UsageEvent], Callable[[Any, RatingContext], tuple[LineDraft, 
     VoicemailEvent: _rate_voicemail,
     RentalEvent: _rate_rental,
     AgentHoursEvent: _rate_agent_hours,
+    MeteredEvent: _rate_metered,
 }

@@ -16,6 +16,7 @@ from data.analytics.lake import Lake
 from data.clocks import open_clock
 from data.database import Database, open_database
 from data.identity import Pseudonyms
+from data.ledger.intake import Intake
 from data.migrate import migrate
 from data.reading.usage_reader import LedgerReader
 from data.settings import MASK, Settings
@@ -56,6 +57,11 @@ class Installation:
         if self._writer is None:
             self._writer = Writer(self.database)
         return self._writer
+
+    @cached_property
+    def intake(self) -> Intake:
+        """Takes live events in."""
+        return Intake(self.writer, self.clock, self.pseudonyms)
 
     def close(self) -> None:
         """Drains the writer, then closes analytics and the truth."""

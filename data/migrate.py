@@ -15,10 +15,10 @@ from data.ledger.guards import create_guards
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def migrate(database: Database) -> None:
+def migrate(database: Database, *, to: str = "head") -> None:
     """Applies every migration that is missing and puts the guards back, in one transaction.
 
-    A database that is up to date is left alone, so that starting twice at once is harmless.
+    ``to``: a revision, for tests of the steps between. A database that is up to date is left alone, so that starting twice at once is harmless.
     """
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
@@ -28,5 +28,6 @@ def migrate(database: Database) -> None:
             return
     with database.write() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        create_guards(connection)
+        command.upgrade(config, to)
+        if to == "head":
+            create_guards(connection)

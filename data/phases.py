@@ -22,7 +22,8 @@ SYNC_PHASES = (
 )
 REBUILD_PHASES = ("rebuild.started", "rebuild.filled", "rebuild.switched", "rebuild.cleaned")
 IMPORT_PHASES = ("import.read", "import.before_commit", "import.committed", "import.finished")
-PHASES = (*SYNC_PHASES, *REBUILD_PHASES, *IMPORT_PHASES)
+WRITE_PHASES = ("write.before_commit", "write.committed")
+PHASES = (*SYNC_PHASES, *REBUILD_PHASES, *IMPORT_PHASES, *WRITE_PHASES)
 
 
 def _nothing(name: str) -> None:

@@ -3,113 +3,239 @@
 On SQLite nothing else in the process may write. Callers hand over a function of a connection;
 whatever is waiting runs in one transaction, each inside its own savepoint, so that a broken one
 fails alone. An answer is given only after the commit.
+
+There are two lanes. Decisions (``write``) go first and all together; bulk (``submit_bulk``) is
+cut into small pieces, taken from one account after another, so that neither a decision nor a
+small account waits behind somebody's million events.
 """
 
 from __future__ import annotations
 
-import queue
+import logging
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from billing.errors import ProductError
+from data.changes import begin_changes, changed_accounts
 from data.database import Database
+from data.phases import phase
 
 T = TypeVar("T")
-LONGEST_QUEUE = 10_000
-MOST_PER_COMMIT = 256
+Work = Callable[[Connection], Any]
+Listener = Callable[[frozenset[str]], None]
+
+LONGEST_QUEUE = 10_000  # decisions
+MOST_PER_COMMIT = 256  # decisions
+MOST_BULK_ROWS = 50_000  # waiting, of all accounts
+MOST_ACCOUNT_ROWS = 20_000  # waiting, of one account
+SLICE_ROWS = 100  # in one transaction, while decisions wait
+ALONE_ROWS = 500  # in one transaction, while none do
+RETRY_SECONDS = 1
+SCRATCH = "writer_scratch"
+_log = logging.getLogger(__name__)
 
 
 class BusyError(ProductError):
-    """The queue is full: try again in a moment."""
+    """Nothing was written: try again in a moment."""
 
     code = "busy"
+    retry_after_seconds = RETRY_SECONDS
+
+
+class _LostTransactionError(Exception):
+    """The database gave up the whole transaction, not one job's part of it."""
 
 
 @dataclass(slots=True)
 class _Job:
-    work: Callable[[Connection], Any]
+    work: Work
     answer: Future[Any]
+    rows: int = 0  # of bulk; 0 for a decision
 
 
 class Writer:
     """Runs writes one after another on a thread of its own; ``close`` drains the queue."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, slice_rows: int = SLICE_ROWS) -> None:
         self._database = database
-        self._waiting: queue.Queue[_Job | None] = queue.Queue(LONGEST_QUEUE)
+        self._slice_rows = slice_rows
+        self._decisions: deque[_Job] = deque()
+        self._bulk: dict[str, deque[_Job]] = {}  # by account, the next one's turn first
+        self._bulk_rows: dict[str, int] = {}
         self._is_closed = False
-        self._door = threading.Lock()  # nothing may be put behind the end marker: nobody answers
+        self._listeners: list[Listener] = []
+        self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Runs ``work`` in a write transaction and gives its result once it is committed.
 
-        Errors: whatever ``work`` raises; ``BusyError`` when the queue is full or closed.
+        Errors: whatever ``work`` raises; ``BusyError`` when the queue is full or closed, or the
+        database could not be written.
         """
-        answer: Future[T] = Future()
-        with self._door:
-            if self._is_closed:
-                raise BusyError("The server is stopping: try again in a moment.")
-            try:
-                self._waiting.put_nowait(_Job(work, answer))
-            except queue.Full:
-                raise BusyError("Too much is waiting: try again in a moment.") from None
-        return answer.result()
+        assert threading.current_thread() is not self._thread, "a job can't wait for another job"
+        return self.submit(work).result()
+
+    def submit(self, work: Callable[[Connection], T]) -> Future[T]:
+        """Queues a decision; its result comes with the commit. ``BusyError`` as for ``write``."""
+        job = _Job(work, Future())
+        with self._changed:
+            self._refuse_if_closed()
+            if len(self._decisions) >= LONGEST_QUEUE:
+                raise BusyError("Too much is waiting: try again in a moment.")
+            self._decisions.append(job)
+            self._changed.notify()
+        return job.answer
+
+    def submit_bulk(
+        self, account_id: str, pieces: Sequence[tuple[Callable[[Connection], T], int]]
+    ) -> list[Future[T]]:
+        """Queues pieces of bulk work of one account, each with its number of rows: all or none.
+
+        A piece is one savepoint; pieces keep their order. Errors: ``BusyError`` when too many
+        rows of the account, or of all accounts, are waiting.
+        """
+        jobs = [_Job(work, Future(), max(1, rows)) for work, rows in pieces]
+        rows = sum(job.rows for job in jobs)
+        with self._changed:
+            self._refuse_if_closed()
+            waiting = self._bulk_rows.get(account_id, 0)
+            everything = sum(self._bulk_rows.values())
+            if waiting + rows > MOST_ACCOUNT_ROWS or everything + rows > MOST_BULK_ROWS:
+                raise BusyError("Too many events are waiting: try again in a moment.")
+            self._bulk.setdefault(account_id, deque()).extend(jobs)
+            self._bulk_rows[account_id] = waiting + rows
+            self._changed.notify()
+        return [job.answer for job in jobs]
+
+    def subscribe(self, listener: Listener) -> None:
+        """Calls ``listener`` after each commit with the ids of the accounts it changed.
+
+        It runs on the writer's thread, so it must only hand the news on.
+        """
+        self._listeners.append(listener)
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """How many decisions and how many rows of bulk wait."""
+        with self._changed:
+            return len(self._decisions), sum(self._bulk_rows.values())
 
     def close(self) -> None:
         """Takes no more, finishes what waits, ends the thread."""
-        with self._door:
-            is_first, self._is_closed = not self._is_closed, True
-        if is_first:
-            self._waiting.put(None)
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
         self._thread.join()
 
-    def _run(self) -> None:
-        while True:
-            job = self._waiting.get()
-            if job is None:
-                return
-            jobs, is_last = self._take_waiting(job)
-            self._commit(jobs)
-            if is_last:
-                return
+    def _refuse_if_closed(self) -> None:
+        if self._is_closed:
+            raise BusyError("The server is stopping: try again in a moment.", code="unavailable")
 
-    def _take_waiting(self, first: _Job) -> tuple[list[_Job], bool]:
-        jobs = [first]
-        while len(jobs) < MOST_PER_COMMIT:
-            try:
-                job = self._waiting.get_nowait()
-            except queue.Empty:
-                break
-            if job is None:
-                return jobs, True
-            jobs.append(job)
-        return jobs, False
+    def _run(self) -> None:
+        while jobs := self._take_waiting():
+            self._commit(jobs)
+
+    def _take_waiting(self) -> list[_Job]:
+        """What the next transaction does, decisions first; nothing when it is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._decisions or self._bulk or self._is_closed)
+            count = min(len(self._decisions), MOST_PER_COMMIT)
+            decisions = [self._decisions.popleft() for _ in range(count)]
+            return decisions + self._take_bulk(self._slice_rows if decisions else ALONE_ROWS)
+
+    def _take_bulk(self, most_rows: int) -> list[_Job]:
+        """Pieces of one account after another; the one that was served goes to the end."""
+        taken: list[_Job] = []
+        rows = 0
+        while self._bulk and rows < most_rows:
+            account_id, pieces = next(iter(self._bulk.items()))
+            job = pieces.popleft()
+            del self._bulk[account_id]
+            self._bulk_rows[account_id] -= job.rows
+            if pieces:
+                self._bulk[account_id] = pieces
+            else:
+                del self._bulk_rows[account_id]
+            taken.append(job)
+            rows += job.rows
+        return taken
 
     def _commit(self, jobs: list[_Job]) -> None:
         results: list[tuple[_Job, Any, BaseException | None]] = []
+        changed: frozenset[str] = frozenset()
         try:
             with self._database.write() as connection:
+                begin_changes(connection)
+                connection.info[SCRATCH] = {}
                 for job in jobs:
                     results.append(_run_in_savepoint(connection, job))
-        except Exception as error:  # the commit itself failed: nobody's work was kept
-            results = [(job, None, error) for job in jobs]
-        for job, result, failure in results:
-            if failure is None:
+                changed = changed_accounts(connection)
+                phase("write.before_commit")
+            phase("write.committed")
+        except BaseException as error:  # the commit itself failed: nobody's work was kept
+            failure = _as_refusal(error)
+            results = [(job, None, failure) for job in jobs]
+            changed = frozenset()
+        for job, result, failed in results:
+            if failed is None:
                 job.answer.set_result(result)
             else:
-                job.answer.set_exception(failure)
+                job.answer.set_exception(failed)
+        self._tell(changed)
+
+    def _tell(self, changed: frozenset[str]) -> None:
+        for listener in self._listeners if changed else ():
+            try:
+                listener(changed)
+            except Exception:  # news that can't be told must not stop the ledger
+                _log.exception("a listener of the writer failed")
+
+
+def scratch(connection: Connection) -> dict[str, Any]:
+    """What bulk pieces of one transaction share, such as an account's opened wallet.
+
+    Empty at the start, and again after any piece that failed: what it held may be undone.
+    """
+    shared: dict[str, Any] = connection.info.setdefault(SCRATCH, {})
+    return shared
 
 
 def _run_in_savepoint(connection: Connection, job: _Job) -> tuple[_Job, Any, BaseException | None]:
+    if not job.rows:
+        connection.info[SCRATCH] = {}
     try:
         with connection.begin_nested():
             return job, job.work(connection), None
-    except Exception as error:  # handed to the caller, who asked for the work
-        return job, None, error
+    except BaseException as error:  # handed to the caller, who asked for the work
+        connection.info[SCRATCH] = {}
+        if not _is_still_open(connection):
+            raise _LostTransactionError from error
+        return job, None, _as_refusal(error)
+
+
+def _is_still_open(connection: Connection) -> bool:
+    """Whether the transaction survived: a full disk makes SQLite undo all of it."""
+    raw: Any = connection.connection.dbapi_connection
+    return bool(getattr(raw, "in_transaction", True))
+
+
+def _as_refusal(error: BaseException) -> BaseException:
+    """What the caller is told: a database that can't be written is a reason to try again."""
+    cause = error.__cause__ if isinstance(error, _LostTransactionError) else error
+    if isinstance(cause, OperationalError):
+        _log.error("the ledger could not be written: %s", cause.orig)
+        refusal = BusyError(
+            "The ledger can't be written right now: try again in a moment.", code="unavailable"
+        )
+        refusal.__cause__ = cause
+        return refusal
+    return cause or error

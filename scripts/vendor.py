@@ -19,9 +19,13 @@ FILES = {
     "plotly.js-basic-dist-min/plotly-basic.min.js": "plotly-basic.min.js",
     "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2": "inter-latin.woff2",
     "@fontsource-variable/inter/files/inter-latin-ext-wght-normal.woff2": "inter-latin-ext.woff2",
+    "swagger-ui-dist/swagger-ui-bundle.js": "swagger-ui-bundle.js",
+    "swagger-ui-dist/swagger-ui.css": "swagger-ui.css",
     "bootstrap/LICENSE": "licenses/bootstrap.txt",
     "plotly.js-basic-dist-min/LICENSE": "licenses/plotly.js-basic-dist-min.txt",
     "@fontsource-variable/inter/LICENSE": "licenses/inter.txt",
+    "swagger-ui-dist/LICENSE": "licenses/swagger-ui-dist.txt",
+    "swagger-ui-dist/NOTICE": "licenses/swagger-ui-dist-notice.txt",
 }
 COMPRESSED_SUFFIXES = {".css", ".js", ".svg", ".json"}
 

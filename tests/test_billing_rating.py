@@ -123,8 +123,8 @@ def brief(lines: tuple[LineDraft, ...]) -> list[tuple]:
             [("whatsapp_messages", "delivered", 1, 0, 1)],
         ),
         (
-            WhatsAppEvent(**BASE, category="service", unit="conversation"),
-            [("whatsapp_conversations", "delivered", 1, 0, 1)],
+            WhatsAppEvent(**BASE, category="utility", unit="message", status="failed"),
+            [("whatsapp_messages", "failed", 0, 0, 0)],
         ),
         (VoicemailEvent(**BASE, kind="drop"), [("voicemail_drops", "delivered", 1, 0, 1)]),
         (VoicemailEvent(**BASE, kind="ringless"), [("ringless_voicemail", "delivered", 1, 0, 1)]),

@@ -27,6 +27,7 @@ from tests.builders import open_truth
 ATTEMPTS = ["UPDATE", "UPDATE OR REPLACE", "DELETE", "INSERT OR REPLACE", "REPLACE", "UPSERT"]
 # Everything else is a projection, a setting or a name, and may change.
 CHANGEABLE = {
+    "approvals", "pending_receipts",
     "accounts", "account_plans", "account_zones", "account_anchors", "people", "memberships",
     "sessions", "sign_in_failures", "api_keys", "campaigns", "consumers", "imports",
     "lot_balances", "balances", "leases", "facts",

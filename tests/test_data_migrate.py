@@ -1,6 +1,7 @@
 """Migrations: they make exactly the described schema, once, however many processes start."""
 
 import multiprocessing
+import re
 import sqlite3
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from data.database import Database, open_database, sqlite_url
 from data.ledger.guards import guard_names
 from data.migrate import migrate
 from data.tables import metadata
+
+
+HEAD = "0002"
 
 
 def schema(database: Database) -> list[tuple[str, str, str]]:
@@ -44,8 +48,10 @@ def test_migrated_and_described_tables_have_the_same_keys_and_checks(tmp_path: P
         metadata.create_all(connection)
 
     def shape(sql: str) -> list[str]:
-        """The lines of a statement, in an order of their own."""
-        return sorted(line.strip().rstrip(",") for line in sql.splitlines())
+        """The parts of a statement, in an order of their own: a column may be added at its end."""
+        return sorted(
+            part.strip(" ()") for part in re.split(r",(?![^()]*\))", " ".join(sql.split()))
+        )
 
     wanted = {name: shape(sql) for kind, name, sql in schema(described) if kind != "trigger"}
     found = {name: shape(sql) for kind, name, sql in schema(migrated) if kind != "trigger"}
@@ -65,14 +71,13 @@ def test_migrating_twice_changes_nothing(tmp_path: Path):
     database.dispose()
 
 
-def test_migrating_again_keeps_the_rows(tmp_path: Path):
+def test_a_later_migration_keeps_the_rows(tmp_path: Path):
     database = opened(tmp_path)
-    migrate(database)
+    migrate(database, to="0001")
     with database.write() as connection:
         connection.execute(text("INSERT INTO facts VALUES ('a', 'b')"))
-        connection.execute(text("DELETE FROM alembic_version"))
-        connection.execute(text("INSERT INTO alembic_version VALUES ('0001')"))
     migrate(database)
+    assert {name for kind, name, _ in schema(database) if kind == "trigger"} == set(guard_names())
     with database.read() as connection:
         assert connection.execute(text("SELECT * FROM facts")).all() == [("a", "b")]
     database.dispose()
@@ -121,7 +126,7 @@ def test_processes_that_start_at_once_migrate_once(tmp_path: Path):
     database = opened(tmp_path)
     assert {name for kind, name, _ in schema(database) if kind == "trigger"} == set(guard_names())
     with database.read() as connection:
-        assert connection.scalars(text("SELECT version_num FROM alembic_version")).all() == ["0001"]
+        assert connection.scalars(text("SELECT version_num FROM alembic_version")).all() == [HEAD]
     database.dispose()
 
 

@@ -206,7 +206,7 @@ def test_a_line_put_in_has_no_seal(store: Store):
         "direction, agent, status, reason, campaign_id, consumer_id, occurred_at, received_at, "
         "stored_at, booked_on, cap_on, base_units, pulses, talk_seconds, rate_id, "
         "connect_fee_micros, 0, currency, hold_id, reverses_line_id, corrects_period, is_sandbox, "
-        "import_id, flags FROM usage_lines WHERE seq = 11"
+        "import_id, flags, kind FROM usage_lines WHERE seq = 11"
     )
     assert failed(store.verify())[SEALS][0] == "line seq 10 (fake) is not as it was sealed"
 

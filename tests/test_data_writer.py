@@ -13,6 +13,7 @@ from sqlalchemy import event as listeners
 from sqlalchemy.exc import IntegrityError
 
 from data import writer as writing
+from data.changes import mark_changed
 from data.database import Database
 from data.writer import BusyError, Writer
 from tests.builders import open_truth
@@ -82,14 +83,24 @@ def hold(writer: Writer) -> tuple[Gate, Future[None]]:
     return gate, answer
 
 
+def wait_until(is_true: Callable[[], bool]) -> None:
+    """Returns once it is so."""
+    ticker = threading.Event()
+    for _ in range(PATIENCE_SECONDS * 100):
+        if is_true():
+            return
+        ticker.wait(0.01)
+    pytest.fail("it never came to be")
+
+
 def wait_for_queue(writer: Writer, count: int) -> None:
     """Returns once so many jobs are waiting."""
     ticker = threading.Event()
     for _ in range(PATIENCE_SECONDS * 100):
-        if writer._waiting.qsize() == count:
+        if writer.waiting[0] == count:
             return
         ticker.wait(0.01)
-    pytest.fail(f"{writer._waiting.qsize()} jobs wait, not {count}")
+    pytest.fail(f"{writer.waiting[0]} jobs wait, not {count}")
 
 
 def test_many_threads_write_and_each_gets_its_own_answer(writer: Writer, database: Database):
@@ -197,7 +208,7 @@ def test_closing_finishes_what_waits_and_takes_no_more(database: Database):
     answers = [in_thread(writer.write, note(str(n))) for n in range(300)]
     wait_for_queue(writer, 300)
     closing = in_thread(writer.close)
-    wait_for_queue(writer, 301)
+    wait_until(lambda: writer._is_closed)
     with pytest.raises(BusyError):
         writer.write(note("late"))
     gate.opened.set()
@@ -219,26 +230,6 @@ def test_nobody_is_left_waiting_when_it_closes(database: Database):
         assert sum(name.startswith(f"{turn} ") for name in facts(database)) == kept
 
 
-def test_an_end_marker_is_never_overtaken(database: Database):
-    """A caller who found the writer open gets in before the end, however late it is."""
-    writer = Writer(database)
-    inside, go_on = threading.Event(), threading.Event()
-    put = writer._waiting.put_nowait
-
-    def slow_put(job: Any) -> None:
-        inside.set()
-        assert go_on.wait(PATIENCE_SECONDS)
-        put(job)
-
-    writer._waiting.put_nowait = slow_put  # type: ignore[method-assign, assignment]
-    answer = in_thread(writer.write, note("a"))
-    assert inside.wait(PATIENCE_SECONDS)
-    closing = in_thread(writer.close)
-    go_on.set()
-    closing.result(PATIENCE_SECONDS)
-    assert answer.result(PATIENCE_SECONDS) == "a"
-
-
 def test_a_database_that_can_not_begin_answers_with_its_error():
     class Locked:
         @contextmanager
@@ -250,3 +241,139 @@ def test_a_database_that_can_not_begin_answers_with_its_error():
     with pytest.raises(TimeoutError, match="locked"):
         writer.write(note("a"))
     writer.close()
+
+
+# --- two lanes -------------------------------------------------------------------------------
+def ordered(order: list[str], name: str) -> Callable[[Connection], str]:
+    def work(connection: Connection) -> str:
+        order.append(name)
+        return name
+
+    return work
+
+
+def commits(database: Database) -> list[int]:
+    """Counts commits: its length."""
+    seen: list[int] = []
+    listeners.listen(database.writer_engine, "commit", lambda _: seen.append(1))
+    return seen
+
+
+def test_decisions_never_wait_behind_bulk(database: Database):
+    """With 1,000 rows of bulk waiting, a decision goes into the next transaction, first."""
+    writer, order = Writer(database, slice_rows=100), []
+    gate, held = hold(writer)
+    pieces = [(ordered(order, f"bulk {n}"), 100) for n in range(10)]
+    bulk = writer.submit_bulk("acme", pieces)
+    decisions = [writer.submit(ordered(order, f"decision {n}")) for n in range(5)]
+    seen = commits(database)
+    gate.opened.set()
+    for answer in [held, *bulk, *decisions]:
+        answer.result(PATIENCE_SECONDS)
+    writer.close()
+    assert order[:6] == [*(f"decision {n}" for n in range(5)), "bulk 0"], "and one slice of bulk"
+    assert order[6:] == [f"bulk {n}" for n in range(1, 10)]
+    assert len(seen) == 1 + 1 + 2, "alone, bulk takes five slices a transaction"
+
+
+def test_bulk_is_taken_from_one_account_after_another(database: Database):
+    writer, order = Writer(database), []
+    gate, held = hold(writer)
+    big = writer.submit_bulk("big", [(ordered(order, f"big {n}"), 100) for n in range(20)])
+    small = writer.submit_bulk("small", [(ordered(order, "small"), 1)])
+    gate.opened.set()
+    for answer in [held, *big, *small]:
+        answer.result(PATIENCE_SECONDS)
+    writer.close()
+    assert order.index("small") == 1
+
+
+def test_a_broken_piece_fails_alone(writer: Writer, database: Database):
+    def broken(connection: Connection) -> None:
+        note("half")(connection)
+        raise ValueError("broken")
+
+    pieces = [(note("a"), 1), (broken, 1), (note("b"), 1)]
+    first, second, third = writer.submit_bulk("acme", pieces)  # type: ignore[arg-type]
+    assert first.result(PATIENCE_SECONDS) == "a"
+    with pytest.raises(ValueError, match="broken"):
+        second.result(PATIENCE_SECONDS)
+    assert third.result(PATIENCE_SECONDS) == "b"
+    assert facts(database) == {"a", "b"}
+
+
+def test_pieces_of_one_transaction_share_until_one_breaks(writer: Writer):
+    seen: list[int] = []
+
+    def share(connection: Connection) -> None:
+        shared = writing.scratch(connection)
+        seen.append(shared.setdefault("count", 0))
+        shared["count"] += 1
+
+    def broken(connection: Connection) -> None:
+        share(connection)
+        raise ValueError("broken")
+
+    gate, held = hold(writer)
+    pieces = [(share, 1), (share, 1), (broken, 1), (share, 1)]
+    answers = writer.submit_bulk("acme", pieces)
+    gate.opened.set()
+    held.result(PATIENCE_SECONDS)
+    assert [answer.exception(PATIENCE_SECONDS) is None for answer in answers] == [
+        True, True, False, True,
+    ]  # fmt: skip
+    assert seen == [0, 1, 2, 0]
+
+
+@pytest.mark.parametrize("bound", ["MOST_ACCOUNT_ROWS", "MOST_BULK_ROWS"])
+def test_bulk_is_bounded_all_or_nothing(database: Database, monkeypatch, bound: str):
+    monkeypatch.setattr(writing, bound, 250)
+    writer, order = Writer(database), []
+    gate, held = hold(writer)
+    taken = writer.submit_bulk("acme", [(ordered(order, "a"), 100), (ordered(order, "b"), 100)])
+    with pytest.raises(BusyError) as refusal:
+        writer.submit_bulk("acme", [(ordered(order, "c"), 50), (ordered(order, "d"), 50)])
+    assert refusal.value.retry_after_seconds >= 1
+    gate.opened.set()
+    for answer in [held, *taken]:
+        answer.result(PATIENCE_SECONDS)
+    writer.close()
+    assert order == ["a", "b"]
+
+
+def test_news_of_changed_accounts_come_after_the_commit(writer: Writer, database: Database):
+    news: list[tuple[frozenset[str], set[str]]] = []
+    writer.subscribe(lambda changed: news.append((changed, facts(database))))
+
+    def work(connection: Connection) -> None:
+        mark_changed(connection, "acme")
+        note("a")(connection)
+
+    writer.write(work)
+    writer.write(note("b"))
+    wait_until(lambda: "b" in facts(database))
+    assert news == [(frozenset({"acme"}), {"a"})]
+
+
+def test_a_transaction_that_the_database_gave_up_is_nobodys(writer: Writer, database: Database):
+    def give_up(connection: Connection) -> None:
+        connection.connection.rollback()  # as SQLite does by itself when the disk is full
+        raise OSError("disk full")
+
+    gate, held = hold(writer)
+    first = writer.submit(note("a"))
+    second = writer.submit(give_up)
+    third = writer.submit(note("b"))
+    gate.opened.set()
+    held.exception(PATIENCE_SECONDS)
+    errors = [answer.exception(PATIENCE_SECONDS) for answer in (first, second, third)]
+    kept = facts(database)
+    assert {name for name, error in zip("acb", errors, strict=True) if error is None} == kept
+    assert errors[1] is not None
+    assert writer.write(note("c")) == "c"
+
+
+def test_a_job_cannot_wait_for_another(writer: Writer):
+    with pytest.raises(AssertionError):
+        writer.write(lambda _: writer.write(note("a")))
+    assert writer.write(note("b")) == "b"

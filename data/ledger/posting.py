@@ -14,16 +14,17 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, select
 
 from billing.accounts import Account
-from billing.booking import Booking, book, check_instant
+from billing.booking import Booking, book, check_age, check_instant
 from billing.errors import InputError, ProductError
-from billing.events import EVENT_TYPES, UsageEvent
+from billing.events import AnyEvent, StatusEvent, UsageEvent, event_type
 from billing.plans import Plan
 from billing.rates import RateBook
 from billing.rating import LineDraft, RatingContext, rate_event
 from data import tables as t
+from data.changes import mark_changed
 from data.identity import Pseudonyms, new_id
 from data.ledger.bulk import StoredDays, insert_rows, is_one_of
-from data.ledger.price_books import load_rate_book
+from data.ledger.price_books import RateBooks, load_rate_book
 from data.ledger.wallet import OpenWallet, Posting
 
 LONGEST_ID = 255
@@ -56,6 +57,8 @@ class Poster:
     stored_at: datetime
     import_id: str | None = None
     refuses_closed_periods: bool = False
+    is_live: bool = False  # a live event may only be so old; history may be of any age
+    books: RateBooks | None = None  # remembered from one transaction to the next
     wallet: OpenWallet = field(init=False)
     _rates: dict[Plan, RateBook] = field(init=False, default_factory=dict)
     _contexts: dict[date, RatingContext] = field(init=False, default_factory=dict)
@@ -72,9 +75,7 @@ class Poster:
         self._days = StoredDays(self.connection)
         self._seen = {"campaigns": set(), "consumers": set()}
 
-    def post(
-        self, batch: Sequence[UsageEvent], received_at: datetime | None = None
-    ) -> list[Outcome]:
+    def post(self, batch: Sequence[AnyEvent], received_at: datetime | None = None) -> list[Outcome]:
         """Takes a batch in order; one outcome an event, in the same order."""
         known = self._known_ids(batch)
         outcomes = []
@@ -95,6 +96,8 @@ class Poster:
 
     def flush(self) -> None:
         """Writes what was accepted since the last flush."""
+        if self._events:
+            mark_changed(self.connection, self.account.id)
         insert_rows(self.connection, t.events, self._events)
         insert_rows(self.connection, t.usage_lines, self._lines)
         self._name_new()
@@ -105,7 +108,7 @@ class Poster:
         """Gives a campaign or consumer a name for people; without one its id serves."""
         self._names[table, item_id] = name
 
-    def _known_ids(self, batch: Sequence[UsageEvent]) -> set[tuple[str, str]]:
+    def _known_ids(self, batch: Sequence[AnyEvent]) -> set[tuple[str, str]]:
         """Identities among the batch that the account has already accepted."""
         columns = t.events.c
         by_source: dict[str, list[str]] = {}
@@ -122,9 +125,13 @@ class Poster:
             known.update((source, event_id) for event_id in found)
         return known
 
-    def _take(self, event: UsageEvent, received_at: datetime) -> Outcome:
+    def _take(self, event: AnyEvent, received_at: datetime) -> Outcome:
+        if isinstance(event, StatusEvent):
+            raise InputError("type", event_type(event), "use a usage event")
         _check_identity(event)
         check_instant(event.occurred_at, received_at)
+        if self.is_live:
+            check_age(event.occurred_at, received_at)
         booking = self._book(event, received_at)
         drafts = rate_event(event, self._context(event, booking))
         event_id = new_id()
@@ -165,7 +172,8 @@ class Poster:
         if context is None:
             plan = self.account.plan_on(day)
             if plan not in self._rates:
-                self._rates[plan] = load_rate_book(self.connection, self.account, plan)
+                load = self.books.load if self.books else load_rate_book
+                self._rates[plan] = load(self.connection, self.account, plan)
             context = self._contexts[day] = RatingContext(day, plan, self._rates[plan])
         return context
 
@@ -181,7 +189,7 @@ class Poster:
         prefix = longest if number and longest else None
         suffix = number[-2:] if number and len(number) >= SHORTEST_NUMBER else None
         return (
-            self.account.id, event.source, event.id, event_id, EVENT_TYPES[type(event)],
+            self.account.id, event.source, event.id, event_id, event_type(event),
             posting.micros[-1], self._hash(number) if number else None, prefix, suffix,
         )  # fmt: skip
 
@@ -202,7 +210,7 @@ class Poster:
             event.consumer, *posting.micros, booked_on, booked_on, draft.base_units, draft.pulses,
             draft.talk_seconds, draft.rate_id, draft.connect_fee_micros, draft.cost_micros,
             self.account.currency, None, None, self._days(posting.corrects_period),
-            event.is_sandbox, self.import_id, " ".join(event.flags) or None,
+            event.is_sandbox, self.import_id, " ".join(event.flags) or None, draft.kind,
         )  # fmt: skip
 
     def _named(self, event: UsageEvent) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from sqlalchemy import Connection, and_, insert, or_, select
+from sqlalchemy import Connection, and_, func, insert, or_, select
 
 from billing.accounts import Account
 from billing.errors import InputError
@@ -13,6 +13,8 @@ from billing.plans import Plan
 from billing.rates import Rate, RateBook, RateList
 from data import tables as t
 from data.identity import new_id
+
+MOST_REMEMBERED = 1_000  # books of accounts and plans
 
 
 def add_rate_list(
@@ -49,6 +51,29 @@ def add_rate_list(
 def load_rate_book(connection: Connection, account: Account, plan: Plan) -> RateBook:
     """The lists that can price an account while it is on a plan."""
     return RateBook(load_rate_lists(connection, account, [plan]), account.currency)
+
+
+class RateBooks:
+    """Rate books remembered between transactions; a list added anywhere makes it forget them.
+
+    For one thread: the writer's.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, Plan], RateBook] = {}
+        self._list_count = -1
+
+    def load(self, connection: Connection, account: Account, plan: Plan) -> RateBook:
+        """The book of an account on a plan, as ``load_rate_book`` gives it."""
+        # Lists are append-only, so that their number tells whether there is another.
+        count = connection.scalar(select(func.count()).select_from(t.rate_lists)) or 0
+        if count != self._list_count or len(self._known) >= MOST_REMEMBERED:
+            self._known, self._list_count = {}, count
+        known = self._known.get((account.id, plan))
+        if known is None:
+            known = load_rate_book(connection, account, plan)
+            self._known[account.id, plan] = known
+        return known
 
 
 def load_rate_lists(

@@ -16,6 +16,7 @@ from billing.booking import book
 from billing.errors import InputError
 from billing.lots import DEFAULT_PRIORITY, Draw, Lot, LotBook, LotKind
 from data import tables as t
+from data.changes import mark_changed
 from data.columns import to_micros
 from data.identity import new_id
 from data.ledger.bulk import StoredDays, insert_rows
@@ -40,6 +41,7 @@ class Posting:
     booked_on: date
     corrects_period: date | None = None
     import_id: str | None = None
+    actor: str | None = None  # who moved money by hand
     micros: tuple[int, int, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -173,6 +175,8 @@ class OpenWallet:
     def flush(self, at: datetime) -> None:
         """Writes everything collected so far, and the projections."""
         run = self.connection.execute
+        if self.entries:
+            mark_changed(self.connection, self.account.id)
         if self.new_lots:
             run(insert(t.credit_lots), self.new_lots)
             run(
@@ -209,7 +213,7 @@ class OpenWallet:
                 entry_id, self.account.id, kind, micros, self.posted_micros,
                 self.account.currency, line_id, cause, *posting.micros,
                 self._days(posting.booked_on), self._days(posting.corrects_period),
-                posting.import_id,
+                posting.import_id, posting.actor,
             )
         )  # fmt: skip
         self.draws += [(entry_id, draw.lot_id, self.account.id, draw.micros) for draw in draws]

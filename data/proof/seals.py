@@ -40,7 +40,7 @@ SEALED_COLUMNS = (
     "status", "reason", "campaign_id", "consumer_id", "occurred_at", "received_at", "stored_at",
     "booked_on", "cap_on", "base_units", "pulses", "talk_seconds", "rate_id",
     "connect_fee_micros", "cost_micros", "currency", "hold_id", "reverses_line_id",
-    "corrects_period", "is_sandbox", "import_id", "flags",
+    "corrects_period", "is_sandbox", "import_id", "flags", "kind",
 )  # fmt: skip
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode

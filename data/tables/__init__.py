@@ -8,7 +8,14 @@ local days DATE. Keys of tenant data start with ``account_id``.
 from __future__ import annotations
 
 from data.tables.base import metadata
-from data.tables.ledger import events, imports, receipts, statements, usage_lines
+from data.tables.ledger import (
+    events,
+    imports,
+    pending_receipts,
+    receipts,
+    statements,
+    usage_lines,
+)
 from data.tables.people import (
     account_anchors,
     account_plans,
@@ -24,7 +31,15 @@ from data.tables.people import (
 )
 from data.tables.prices import rate_lists, rates
 from data.tables.proof import audit, facts, leases, seals
-from data.tables.wallet import balances, credit_lots, lot_balances, lot_draws, wallet_entries
+from data.tables.wallet import (
+    approvals,
+    balances,
+    credit_lots,
+    idempotency_keys,
+    lot_balances,
+    lot_draws,
+    wallet_entries,
+)
 
 APPEND_ONLY = (
     "events",
@@ -32,6 +47,7 @@ APPEND_ONLY = (
     "receipts",
     "statements",
     "wallet_entries",
+    "idempotency_keys",
     "credit_lots",
     "lot_draws",
     "rate_lists",
@@ -47,6 +63,7 @@ __all__ = [
     "account_zones",
     "accounts",
     "api_keys",
+    "approvals",
     "audit",
     "balances",
     "campaigns",
@@ -54,12 +71,14 @@ __all__ = [
     "credit_lots",
     "events",
     "facts",
+    "idempotency_keys",
     "imports",
     "leases",
     "lot_balances",
     "lot_draws",
     "memberships",
     "metadata",
+    "pending_receipts",
     "people",
     "rate_lists",
     "rates",

@@ -84,6 +84,7 @@ usage_lines = Table(
     Column("is_sandbox", Boolean, nullable=False),
     Column("import_id", UUID),
     Column("flags", NAME),
+    Column("kind", String(20)),  # what the metric doesn't tell: a message's purpose or category
     Index("ix_usage_lines_tail", "account_id", "seq"),
     Index("ix_usage_lines_list", "account_id", "metric", "booked_on", "occurred_at", "seq"),
     Index("ix_usage_lines_event", "account_id", "event_id"),
@@ -92,14 +93,31 @@ usage_lines = Table(
 receipts = Table(
     "receipts",
     metadata,
+    # What became of a line later. The last row with a previous status says where it stands; one
+    # without came too late to change anything, because a newer one was known already.
     Column("seq", SEQ, primary_key=True, autoincrement=True),
     Column("account_id", ACCOUNT_ID, nullable=False),
     Column("line_id", UUID, nullable=False),
+    Column("event_id", UUID, nullable=False),  # of the receipt's own event
+    Column("previous_status", String(20)),
     Column("status", String(20), nullable=False),
     Column("occurred_at", Instant, nullable=False),
     Column("stored_at", Instant, nullable=False),
     Index(None, "account_id", "line_id"),
     sqlite_autoincrement=True,
+)
+pending_receipts = Table(
+    "pending_receipts",
+    metadata,
+    # Receipts whose message hasn't arrived: they wait for it, and leave when it comes.
+    Column("account_id", ACCOUNT_ID, nullable=False),
+    Column("ref_source", NAME, nullable=False),
+    Column("ref_id", NAME, nullable=False),
+    Column("event_id", UUID, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("stored_at", Instant, nullable=False),
+    PrimaryKeyConstraint("account_id", "ref_source", "ref_id", "event_id"),
 )
 statements = Table(
     "statements",

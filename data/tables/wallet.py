@@ -13,6 +13,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
+    Text,
 )
 
 from data.columns import Instant
@@ -36,6 +37,7 @@ wallet_entries = Table(
     Column("booked_on", Date, nullable=False),
     Column("corrects_period", Date),
     Column("import_id", UUID),
+    Column("actor", NAME),  # who moved the money by hand: person:… or key:…
     CheckConstraint("amount_micros <> 0", name="amount"),
     CheckConstraint("kind <> 'charge' OR line_id IS NOT NULL", name="charge_reference"),
     Index(None, "account_id", "seq"),
@@ -84,4 +86,35 @@ balances = Table(
     Column("reserved_micros", BigInteger, nullable=False),
     Column("updated_at", Instant, nullable=False),
     CheckConstraint("reserved_micros >= 0", name="reserved"),
+)
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    # The first answer to a call that moved money, kept for ever: the same call again gets it.
+    Column("account_id", ACCOUNT_ID, nullable=False),
+    Column("route", String(64), nullable=False),
+    Column("key", NAME, nullable=False),
+    Column("request_hash", String(64), nullable=False),
+    Column("status_code", Integer, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("account_id", "route", "key"),
+)
+approvals = Table(
+    "approvals",
+    metadata,
+    # A movement above the limit: it waits for another person than the one who asked.
+    Column("id", UUID, primary_key=True),
+    Column("account_id", ACCOUNT_ID, nullable=False),
+    Column("action", String(20), nullable=False),  # grant | adjustment | refund
+    Column("request", Text, nullable=False),  # JSON: what the call would have done
+    Column("amount_micros", BigInteger, nullable=False),
+    Column("asked_by", NAME, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("decision", String(20)),  # approved | rejected
+    Column("decided_by", NAME),
+    Column("decided_at", Instant),
+    Column("entry_id", UUID),
+    Index(None, "account_id", "asked_at"),
 )

@@ -1,0 +1,136 @@
+"""Who calls the API: a key, what it may do, and the one account of the call.
+
+A route asks for ``caller("usage:read")``; without such a dependency it answers nobody, which
+tests/test_api_tenancy.py checks for every route there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api.v1.services import Services, services_of
+from billing.access import ALL_ACCOUNTS, AccountScope, Role
+from billing.accounts import Account
+from billing.errors import InputError, NotAllowedError, NotFoundError
+from data.access.keys import SCOPES, ApiKey, find_key
+from data.accounts import read_account
+
+# What a key over all accounts may do without naming it: support sees, an administrator does all.
+_IMPLIED = {
+    "support": frozenset({"usage:read", "wallet:read", "exports:write", "support"}),
+    "admin": frozenset(SCOPES),
+}
+bearer = HTTPBearer(
+    auto_error=False, description="An API key: `usage-dashboard key add --account ID --scope …`"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A key at work on one account."""
+
+    key: ApiKey
+    scope: AccountScope
+
+    @property
+    def account(self) -> Account:
+        """The account of this call."""
+        return self.scope.account
+
+    @property
+    def actor(self) -> str:
+        """How the audit log and wallet entries name who did it."""
+        return f"key:{self.key.id}"
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """Everything the key may do."""
+        return scopes_of(self.key)
+
+
+def scopes_of(key: ApiKey) -> frozenset[str]:
+    """A key's scopes with what they imply."""
+    given = frozenset(key.scopes)
+    return given.union(*(_IMPLIED.get(scope, frozenset()) for scope in given))
+
+
+def caller(*needed: str) -> Callable[..., Caller]:
+    """A dependency: the caller, whose key has one of the scopes, or a refusal."""
+
+    def find(
+        request: Request,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+        account: Annotated[
+            str | None,
+            Query(max_length=64, description="The account; only for a key over all accounts."),
+        ] = None,
+    ) -> Caller:
+        services = services_of(request)
+        key = open_key(services, credentials.credentials if credentials else None)
+        if not scopes_of(key) & set(needed):
+            raise NotAllowedError(
+                f"This key may not do that: it needs the scope {' or '.join(needed)}.",
+                code="scope_lacks",
+            )
+        return Caller(key, _scope(services, key, account))
+
+    return find
+
+
+def open_key(services: Services, shown: str | None) -> ApiKey:
+    """The key that a caller shows, counted against its limit.
+
+    Errors: ``NotAllowedError`` without one or with one that is unknown or revoked;
+    ``TooOftenError``.
+    """
+    if not shown:
+        raise NotAllowedError("Send an API key: Authorization: Bearer KEY.", code="no_key")
+    installation = services.installation
+    with installation.database.read() as connection:
+        key = find_key(connection, installation.pseudonyms, shown)
+    if key is None:
+        raise NotAllowedError("This API key is unknown or was revoked.", code="key_unknown")
+    services.throttle.take(key.id)
+    return key
+
+
+def _scope(services: Services, key: ApiKey, wanted: str | None) -> AccountScope:
+    """The account of the call: the key's own, or for a key over all the one it names."""
+    if key.account_id == ALL_ACCOUNTS:
+        if not wanted:
+            raise InputError("account", wanted or "", "name one: ?account=ID, for a key over all")
+        account_id = wanted
+    else:
+        if wanted not in {None, key.account_id}:
+            raise NotAllowedError("This key belongs to another account.", code="other_account")
+        account_id = key.account_id
+    installation = services.installation
+    with installation.database.read() as connection:
+        try:
+            account = read_account(connection, account_id)
+        except NotFoundError:
+            raise NotFoundError(f"There is no account {account_id[:64]!r}.") from None
+    if account.is_closed and key.account_id != ALL_ACCOUNTS:
+        raise NotAllowedError(f"The account {account_id!r} is closed.", code="account_closed")
+    role = role_of(key)
+    hidden_before = None if role.sees_all_accounts else account.paid_since
+    now = installation.clock.now()
+    return AccountScope(account, role, _local_midnight(account, now), hidden_before)
+
+
+def role_of(key: ApiKey) -> Role:
+    """The role a key acts in."""
+    if key.account_id != ALL_ACCOUNTS:
+        return Role.OWNER
+    return Role.ADMIN if "admin" in key.scopes else Role.SUPPORT
+
+
+def _local_midnight(account: Account, now: datetime) -> datetime:
+    """What "this session" means for a key: since the account's day began."""
+    return account.zones.start_of(account.today(now))

@@ -1,0 +1,78 @@
+"""Live events into the ledger: cut into pieces, posted through the group-commit writer.
+
+Pieces of one account that share a transaction share its opened wallet. Must not know how the
+events travelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy import Connection
+
+from billing.clock import Clock
+from billing.errors import NotAllowedError
+from billing.events import AnyEvent
+from data.accounts import read_account
+from data.identity import Pseudonyms
+from data.ledger.posting import Outcome, Poster
+from data.ledger.price_books import RateBooks
+from data.writer import SLICE_ROWS, Writer, scratch
+
+
+class AccountClosedError(NotAllowedError):
+    """The account takes no more usage."""
+
+    code = "account_closed"
+
+
+class Intake:
+    """Takes live events of many callers at once."""
+
+    def __init__(self, writer: Writer, clock: Clock, pseudonyms: Pseudonyms) -> None:
+        self._writer = writer
+        self._clock = clock
+        self._pseudonyms = pseudonyms
+        self._books = RateBooks()
+
+    def submit(
+        self, account_id: str, events: Sequence[AnyEvent], received_at: datetime
+    ) -> list[Future[list[Outcome]]]:
+        """Queues events of one account; each future gives the outcomes of some, in order.
+
+        Pieces commit one after another: after a crash the first of them may be in the ledger,
+        and sending all of them again adds nothing. Errors: ``BusyError`` when too many wait;
+        in a future also ``AccountClosedError`` and ``NotFoundError``.
+        """
+        pieces = [events[start : start + SLICE_ROWS] for start in range(0, len(events), SLICE_ROWS)]
+        return self._writer.submit_bulk(
+            account_id,
+            [(partial(self._post, account_id, piece, received_at), len(piece)) for piece in pieces],
+        )
+
+    def _post(
+        self,
+        account_id: str,
+        events: Sequence[AnyEvent],
+        received_at: datetime,
+        connection: Connection,
+    ) -> list[Outcome]:
+        posters: dict[str, Poster] = scratch(connection)
+        poster = posters.get(account_id)
+        if poster is None:
+            poster = posters[account_id] = self._open(connection, account_id)
+        outcomes = poster.post(events, received_at)
+        poster.flush()
+        return outcomes
+
+    def _open(self, connection: Connection, account_id: str) -> Poster:
+        account = read_account(connection, account_id)
+        if account.is_closed:
+            raise AccountClosedError(f"The account {account_id!r} is closed.")
+        return Poster(
+            connection, account, self._pseudonyms, self._clock.now(), is_live=True,
+            books=self._books,
+        )  # fmt: skip
