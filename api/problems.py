@@ -13,6 +13,7 @@ from billing.errors import InputError, ProductError
 
 MEDIA_TYPE = "application/problem+json"
 STATUS_BY_CODE = {
+    "malformed": 400, "too_slow": 408,
     "no_key": 401, "key_unknown": 401, "signed_out": 401, "sign_in_failed": 401,
     "not_allowed": 403, "scope_lacks": 403, "account_closed": 403, "other_account": 403,
     "not_found": 404, "in_progress": 409, "too_large": 413, "wrong_type": 415,

@@ -36,7 +36,7 @@ from data.database import SQLITE_PRAGMAS, open_database, sqlite_url
 from data.importers.importing import ImportOptions, ImportTarget, import_file
 from data.importers.price_lists import import_rates, read_price_list
 from data.importers.report import BATCH_ROWS
-from data.installation import open_installation
+from data.installation import Installation, open_installation
 from data.ledger.bulk import bulk_columns, insert_sql
 from data.ledger.wallet import Credit, OpenWallet, Posting
 from data.migrate import migrate
@@ -122,7 +122,7 @@ def _run(folder: Path, log: Path, expected: Expected) -> Run:
     assert report["rows_accepted"] == expected.row_count
     assert report["line_count"] == expected.line_count
     assert report["cost_micros"] == expected.cost_micros
-    raw_seconds, raw_cpu = _insert_again(folder / LEDGER, folder / "raw.db", expected)
+    raw_seconds, raw_cpu = insert_again(folder / LEDGER, folder / "raw.db", expected)
     for file in sorted(folder.rglob("*"), reverse=True):
         file.unlink() if file.is_file() else file.rmdir()
     return Run(
@@ -130,7 +130,9 @@ def _run(folder: Path, log: Path, expected: Expected) -> Run:
     )
 
 
-def _insert_again(ledger: Path, raw: Path, expected: Expected) -> tuple[float, float]:
+def insert_again(
+    ledger: Path, raw: Path, expected: Expected, batch_rows: int = BATCH_ROWS
+) -> tuple[float, float]:
     """Stores what a ledger holds into an empty one, batch by batch; gives (passed, CPU) seconds."""
     database = open_database(sqlite_url(raw))
     migrate(database)
@@ -139,7 +141,7 @@ def _insert_again(ledger: Path, raw: Path, expected: Expected) -> tuple[float, f
     for pragma in SQLITE_PRAGMAS:
         target.execute(pragma)
     seconds = cpu_seconds = 0.0
-    for batch in _batches(source):
+    for batch in _batches(source, batch_rows):
         began, computed = time.perf_counter(), time.process_time()
         target.execute("BEGIN IMMEDIATE")
         for sql, rows in batch:
@@ -163,7 +165,9 @@ def _insert_again(ledger: Path, raw: Path, expected: Expected) -> tuple[float, f
     return seconds, cpu_seconds
 
 
-def _batches(source: sqlite3.Connection) -> Iterator[list[tuple[str, list[tuple[Any, ...]]]]]:
+def _batches(
+    source: sqlite3.Connection, batch_rows: int
+) -> Iterator[list[tuple[str, list[tuple[Any, ...]]]]]:
     """The statements and rows of each transaction, in the order in which they were written."""
     inserts = [insert_sql(table, "sqlite") for table in TABLES]
     events, lines, entries, draws = [", ".join(bulk_columns(table)) for table in TABLES]
@@ -177,7 +181,7 @@ def _batches(source: sqlite3.Connection) -> Iterator[list[tuple[str, list[tuple[
     )
     last, next_end = "", "SELECT event_id FROM events WHERE event_id > ? ORDER BY event_id LIMIT 1 "
     while True:
-        found = source.execute(next_end + f"OFFSET {BATCH_ROWS - 1}", (last,)).fetchone()
+        found = source.execute(next_end + f"OFFSET {batch_rows - 1}", (last,)).fetchone()
         end = found[0] if found else "~"
         # A batch's entries are made between its first event and the first one of the next batch.
         after = source.execute(next_end, (end,)).fetchone()
@@ -195,19 +199,7 @@ def _batches(source: sqlite3.Connection) -> Iterator[list[tuple[str, list[tuple[
 
 def import_once(folder: Path, log: Path) -> dict[str, float]:
     """One import into a fresh installation below ``folder``; what the parent process checks."""
-    installation = open_installation(load_settings(data_dir=folder, _env_file=None))
-    now = datetime.now(UTC)
-    prices = folder / "prices.csv"
-    prices.write_text(PRICES, encoding="utf-8")
-    listed = read_price_list(prices, currency="USD", valid_from="always", increment=INCREMENT)
-    with installation.database.write() as connection:
-        new = NewAccount(ACCOUNT, "Acme", Plan.GROWTH, "USD", "Europe/Lisbon")
-        account = add_account(connection, new, now)
-        import_rates(connection, listed, level="default", level_id=None, at=now)
-        wallet = OpenWallet.open(connection, account)
-        posting = Posting(now, now, now, account.today(now))
-        wallet.credit(Credit(LotKind.PAID, TOP_UP_MICROS, "benchmark"), posting)
-        wallet.flush(now)
+    installation = new_installation(folder)
     target = ImportTarget(
         installation.database, installation.clock, installation.pseudonyms, folder
     )
@@ -224,6 +216,24 @@ def import_once(folder: Path, log: Path) -> dict[str, float]:
         "cost_micros": report.cost_micros,
         "memory_bytes": highest_memory_bytes(),
     }
+
+
+def new_installation(folder: Path) -> Installation:
+    """A fresh installation with one funded account and its prices."""
+    installation = open_installation(load_settings(data_dir=folder, _env_file=None))
+    now = datetime.now(UTC)
+    prices = folder / "prices.csv"
+    prices.write_text(PRICES, encoding="utf-8")
+    listed = read_price_list(prices, currency="USD", valid_from="always", increment=INCREMENT)
+    with installation.database.write() as connection:
+        new = NewAccount(ACCOUNT, "Acme", Plan.GROWTH, "USD", "Europe/Lisbon")
+        account = add_account(connection, new, now)
+        import_rates(connection, listed, level="default", level_id=None, at=now)
+        wallet = OpenWallet.open(connection, account)
+        posting = Posting(now, now, now, account.today(now))
+        wallet.credit(Credit(LotKind.PAID, TOP_UP_MICROS, "benchmark"), posting)
+        wallet.flush(now)
+    return installation
 
 
 def highest_memory_bytes() -> int:

@@ -18,7 +18,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def migrate(database: Database, *, to: str = "head") -> None:
     """Applies every migration that is missing and puts the guards back, in one transaction.
 
-    ``to``: a revision, for tests of the steps between. A database that is up to date is left alone, so that starting twice at once is harmless.
+    A database that is up to date is left alone, so that starting twice at once is harmless.
+    ``to``: a revision, for tests of the steps between.
     """
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))

@@ -22,8 +22,8 @@ SYNC_PHASES = (
 )
 REBUILD_PHASES = ("rebuild.started", "rebuild.filled", "rebuild.switched", "rebuild.cleaned")
 IMPORT_PHASES = ("import.read", "import.before_commit", "import.committed", "import.finished")
-WRITE_PHASES = ("write.before_commit", "write.committed")
-PHASES = (*SYNC_PHASES, *REBUILD_PHASES, *IMPORT_PHASES, *WRITE_PHASES)
+INGEST_PHASES = ("ingest.before_commit", "ingest.committed")
+PHASES = (*SYNC_PHASES, *REBUILD_PHASES, *IMPORT_PHASES, *INGEST_PHASES)
 
 
 def _nothing(name: str) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -60,6 +61,16 @@ class _Job:
     rows: int = 0  # of bulk; 0 for a decision
 
 
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One transaction: how long it took, and how much was in it. ``is_kept``: it was committed."""
+
+    seconds: float
+    decisions: int
+    rows: int
+    is_kept: bool
+
+
 class Writer:
     """Runs writes one after another on a thread of its own; ``close`` drains the queue."""
 
@@ -71,6 +82,9 @@ class Writer:
         self._bulk_rows: dict[str, int] = {}
         self._is_closed = False
         self._listeners: list[Listener] = []
+        self._watchers: list[Callable[[Commit], None]] = []
+        self._busy_since: float | None = None  # of the clock that never steps back
+        self._was_kept = True
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
@@ -123,6 +137,21 @@ class Writer:
         """
         self._listeners.append(listener)
 
+    def watch(self, watcher: Callable[[Commit], None]) -> None:
+        """Calls ``watcher`` after each transaction, on the writer's thread: it must be quick."""
+        self._watchers.append(watcher)
+
+    @property
+    def busy_seconds(self) -> float:
+        """For how long the present transaction has been going on; 0 between two."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    @property
+    def can_write(self) -> bool:
+        """Whether its thread is at work and the last transaction was kept."""
+        return self._thread.is_alive() and self._was_kept
+
     @property
     def waiting(self) -> tuple[int, int]:
         """How many decisions and how many rows of bulk wait."""
@@ -142,7 +171,13 @@ class Writer:
 
     def _run(self) -> None:
         while jobs := self._take_waiting():
-            self._commit(jobs)
+            begun = self._busy_since = time.monotonic()
+            self._was_kept = self._commit(jobs)
+            self._busy_since = None
+            decisions = sum(not job.rows for job in jobs)
+            rows = sum(job.rows for job in jobs)
+            seconds = time.monotonic() - begun
+            self._tell(self._watchers, Commit(seconds, decisions, rows, self._was_kept))
 
     def _take_waiting(self) -> list[_Job]:
         """What the next transaction does, decisions first; nothing when it is over."""
@@ -169,7 +204,9 @@ class Writer:
             rows += job.rows
         return taken
 
-    def _commit(self, jobs: list[_Job]) -> None:
+    def _commit(self, jobs: list[_Job]) -> bool:
+        """Runs jobs in one transaction and answers them; whether it was kept."""
+        is_kept = True
         results: list[tuple[_Job, Any, BaseException | None]] = []
         changed: frozenset[str] = frozenset()
         try:
@@ -179,23 +216,25 @@ class Writer:
                 for job in jobs:
                     results.append(_run_in_savepoint(connection, job))
                 changed = changed_accounts(connection)
-                phase("write.before_commit")
-            phase("write.committed")
+                _pass("ingest.before_commit", jobs)
+            _pass("ingest.committed", jobs)
         except BaseException as error:  # the commit itself failed: nobody's work was kept
             failure = _as_refusal(error)
             results = [(job, None, failure) for job in jobs]
-            changed = frozenset()
+            changed, is_kept = frozenset(), False
         for job, result, failed in results:
             if failed is None:
                 job.answer.set_result(result)
             else:
                 job.answer.set_exception(failed)
-        self._tell(changed)
+        if changed:
+            self._tell(self._listeners, changed)
+        return is_kept
 
-    def _tell(self, changed: frozenset[str]) -> None:
-        for listener in self._listeners if changed else ():
+    def _tell(self, listeners: Sequence[Callable[[Any], None]], news: object) -> None:
+        for listener in listeners:
             try:
-                listener(changed)
+                listener(news)
             except Exception:  # news that can't be told must not stop the ledger
                 _log.exception("a listener of the writer failed")
 
@@ -220,6 +259,12 @@ def _run_in_savepoint(connection: Connection, job: _Job) -> tuple[_Job, Any, Bas
         if not _is_still_open(connection):
             raise _LostTransactionError from error
         return job, None, _as_refusal(error)
+
+
+def _pass(name: str, jobs: Sequence[_Job]) -> None:
+    """Passes a phase of taking events in; other writes have none."""
+    if any(job.rows for job in jobs):
+        phase(name)
 
 
 def _is_still_open(connection: Connection) -> bool:

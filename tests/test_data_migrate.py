@@ -16,7 +16,6 @@ from data.ledger.guards import guard_names
 from data.migrate import migrate
 from data.tables import metadata
 
-
 HEAD = "0002"
 
 

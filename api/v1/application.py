@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from api.problems import problem, refusal
-from api.v1 import balance
+from api.v1 import balance, events
 from api.v1.services import Services
 from billing.errors import ProductError, shorten
 from billing.usage import UsageReader
@@ -20,7 +20,7 @@ from data.installation import Installation
 
 TITLE = "Usage Dashboard API"
 VERSION = "1.0.0"
-ROUTERS = (balance.router,)
+ROUTERS = (balance.router, events.router)
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 _log = logging.getLogger(__name__)
 

@@ -1,0 +1,30 @@
+"""Serves an installation in a process of its own that is killed at a phase, the nth time.
+
+Run as ``python -m tests.ingest_crash FOLDER PORT PHASE NTH``; a phase of ``none`` never comes.
+Phases passed go to FOLDER/phases.
+"""
+
+import sys
+from pathlib import Path
+
+from api.server import build_server, serve
+from data.installation import open_installation
+from data.settings import load_settings
+from tests.import_crash import kill_at
+
+SECRET = "s" * 40
+
+
+def settings_of(folder: Path):
+    return load_settings(
+        data_dir=folder / "data", secret_key=SECRET, sync_seconds=1, _env_file=None
+    )
+
+
+def main(folder: Path, port: int, phase: str, nth: int) -> None:
+    kill_at(folder, phase, nth)
+    serve(build_server(open_installation(settings_of(folder))), "127.0.0.1", port, "WARNING")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

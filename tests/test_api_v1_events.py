@@ -1,0 +1,398 @@
+"""``POST /events`` on a real server: official clients, every way to send, every refusal."""
+
+import base64
+import json
+import warnings
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from cloudevents.conversion import to_binary, to_structured
+from cloudevents.http import CloudEvent
+from openmeter import Client as OpenMeter
+from openmeter.models import Event as OpenMeterEvent
+from sqlalchemy import select, update
+
+from billing.limits import limit
+from billing.metrics import METRIC_BY_ID
+from data import tables as t
+from data import writer as writing
+from tests.api_client import BATCH, STRUCTURED, ApiClient, call, codes, event, revoke, sms
+from tests.live import NOW, Live, LiveServer
+
+HOUR = timedelta(hours=1)
+KEPT = (
+    "metric", "status", "base_units", "pulses", "talk_seconds", "cost_micros", "campaign_id",
+    "consumer_id", "occurred_at", "booked_on", "direction", "agent", "reason", "kind", "source",
+    "is_sandbox", "flags",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory) -> Iterator[Live]:
+    server = LiveServer(tmp_path_factory.mktemp("events"))
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def api(live) -> Iterator[ApiClient]:
+    client = ApiClient(live)
+    yield client
+    client.close()
+
+
+def lines(live: Live, event_id: str) -> list[dict[str, Any]]:
+    """The lines of one event, without what differs from one sending to the next."""
+    rows = t.usage_lines.c
+    wanted = (
+        select(*(rows[name] for name in KEPT))
+        .join(t.events, t.events.c.event_id == rows.event_id)
+        .where(t.events.c.id == event_id)
+        .order_by(rows.seq)
+    )
+    with live.installation.database.read() as connection:
+        return [dict(row) for row in connection.execute(wanted).mappings()]
+
+
+def brief(live: Live, event_id: str) -> list[tuple[str, int, int]]:
+    return [(line["metric"], line["base_units"], line["cost_micros"])
+            for line in lines(live, event_id)]  # fmt: skip
+
+
+# --- official clients ------------------------------------------------------------------------
+def test_the_openmeter_client_sends_one_and_many(live, api):
+    client = OpenMeter(endpoint=live.url, token=api.key)
+    given = [
+        OpenMeterEvent(id=f"om-{n}", source="om", specversion="1.0", type="usage.sms",
+                       subject="acme", time=NOW - HOUR,
+                       data={"direction": "outbound", "text": "Hello", "to": "+14155550142"})
+        for n in range(3)
+    ]  # fmt: skip
+    client.events.ingest_event(given[0])
+    client.events.ingest_events(given)
+    client.events.ingest_events_json(given)
+    for n in range(3):
+        assert brief(live, f"om-{n}") == [("sms_credits", 1, 600_000)]
+
+
+@pytest.mark.parametrize("convert", [to_structured, to_binary])
+def test_the_cloudevents_client_sends_both_modes(live, api, convert):
+    name = convert.__name__
+    attributes = {"type": "usage.sms", "source": "crm & co", "id": name, "subject": "acme",
+                  "time": (NOW - HOUR).isoformat(), "traceparent": "00-1-2-01"}  # fmt: skip
+    text = "Grüße, 世界 😀"
+    given = CloudEvent(attributes, {"direction": "outbound", "text": text, "to": "+14155550142"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        headers, body = convert(given)
+    assert api.http.post("/events", headers=headers, content=body).status_code == 204
+    assert brief(live, name) == [("sms_credits", 1, 600_000)]
+    again = api.http.post("/events", headers=headers, content=body)
+    assert (again.status_code, again.headers["Usage-Duplicate"]) == (204, "true")
+
+
+# --- one event, many ways --------------------------------------------------------------------
+WAYS = {
+    "structured": (STRUCTURED, "utf-8"),
+    "structured-utf8": (f"{STRUCTURED}; charset=UTF-8", "utf-8"),
+    "structured-quoted": (f'{STRUCTURED}; charset="utf-8"', "utf-8"),
+    "structured-latin1": (f"{STRUCTURED};charset=iso-8859-1", "latin-1"),
+    "structured-utf16": (f"{STRUCTURED}; charset=utf-16", "utf-16"),
+    "structured-bom": (STRUCTURED, "utf-8-sig"), "upper-case": (STRUCTURED.upper(), "utf-8"),
+    "plain-json": ("application/json", "utf-8"),
+}  # fmt: skip
+
+
+def test_every_way_to_send_gives_the_same_lines(live, api):
+    given = call(campaign="Été à Köln", consumer="user:zoë")
+    ways: dict[str, tuple[dict[str, str], bytes]] = {}
+    for name, (media_type, charset) in WAYS.items():
+        body = json.dumps({**given, "id": name}, ensure_ascii=False).encode(charset)
+        ways[name] = ({"Content-Type": media_type}, body)
+    data = json.dumps(given["data"], ensure_ascii=False).encode()
+    attributes = {f"ce-{name}": value for name, value in given.items() if name != "data"}
+    for name, media_type in (("binary", "application/json"),
+                             ("binary-charset", "application/json; charset=utf-8")):  # fmt: skip
+        ways[name] = ({**attributes, "ce-id": name, "Content-Type": media_type}, data)
+    encoded = {**given, "id": "base64", "data_base64": base64.b64encode(data).decode()}
+    encoded.pop("data")
+    ways["base64"] = ({"Content-Type": STRUCTURED}, json.dumps(encoded).encode())
+    ways["batch"] = ({"Content-Type": BATCH}, json.dumps([{**given, "id": "batch"}]).encode())
+    for name, (headers, body) in ways.items():
+        answer = api.http.post("/events", headers=headers, content=body)
+        assert (name, answer.status_code, answer.text) == (name, 204, "")
+    found = {name: lines(live, name) for name in ways}
+    first = found["structured"]
+    assert [(line["metric"], line["base_units"]) for line in first] == [
+        ("human_dial_attempts", 1), ("human_connected_minutes", 120),
+    ]  # fmt: skip
+    assert first[0]["campaign_id"] == "Été à Köln"
+    assert {name for name, each in found.items() if each != first} == set()
+
+
+def test_percent_encoded_headers_are_decoded(live, api):
+    given = sms()
+    attributes = {f"ce-{name}": value for name, value in given.items() if name != "data"}
+    headers = {**attributes, "ce-id": "na%C3%AFve%20%25", "Content-Type": "application/json"}
+    assert api.http.post("/events", headers=headers, json=given["data"]).status_code == 204
+    assert brief(live, "naïve %") == [("sms_credits", 1, 600_000)]
+
+
+# --- every type ------------------------------------------------------------------------------
+MINUTE_RATE = 600_000
+TYPES = [
+    ("call", {"direction": "outbound", "agent": "ai", "answered": False, "duration_s": 0,
+              "outcome": "busy"}, [("ai_dial_attempts", 1, 600_000)]),
+    ("call", {"direction": "outbound", "agent": "ai", "voice": "premium", "answered": True,
+              "duration_s": 0}, [("ai_dial_attempts", 1, 600_000),
+                                 ("ai_premium_connected_minutes", 60, 600_000)]),
+    ("call", {"direction": "inbound", "agent": "human", "answered": True, "duration_s": 61,
+              "from": "+14155550142"}, [("inbound_minutes", 120, 1_200_000)]),
+    ("call", {"direction": "inbound", "agent": "ai", "answered": False, "duration_s": 9},
+     [("inbound_minutes", 0, 0)]),
+    ("sms", {"direction": "outbound", "kind": "ai_reply", "text": "x" * 161},
+     [("ai_sms_replies", 2, 1_200_000)]),
+    ("sms", {"direction": "inbound", "segments": 1}, [("inbound_sms", 1, 600_000)]),
+    ("whatsapp", {"category": "marketing", "unit": "message"},
+     [("whatsapp_messages", 1, 600_000)]),
+    ("whatsapp", {"category": "utility", "unit": "message", "status": "sent"},
+     [("whatsapp_messages", 0, 0)]),
+    ("voicemail", {"kind": "drop"}, [("voicemail_drops", 1, 600_000)]),
+    ("number", {"number": "+14155550142", "months": 2}, [("number_rental", 2, 1_200_000)]),
+    ("seat", {"agent": "maria", "months": 1}, [("seat_licences", 1, 600_000)]),
+    ("agent_hours", {"agent": "maria", "hours": "7.5"}, [("agent_hours", 27_000, 4_500_000)]),
+    ("agent_hours", {"agent": "maria", "hours": 0.25}, [("agent_hours", 900, 150_000)]),
+    ("metered", {"metric": "inbound_minutes", "units": "1.5"}, [("inbound_minutes", 90, 900_000)]),
+    ("metered", {"metric": "sms_credits", "units": 3}, [("sms_credits", 3, 1_800_000)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "data", "wanted"), TYPES)
+def test_every_type_writes_its_lines(live, api, kind, data, wanted):
+    given = event(kind, **data)
+    answer = api.send_one(given)
+    assert (answer.status_code, answer.text) == (204, "")
+    assert brief(live, given["id"]) == wanted
+
+
+def test_the_text_of_a_message_is_stored_nowhere(live, api):
+    secret = "meet me at the old mill"
+    assert api.send_one(sms(segments=None, text=secret, to="+14155550987")).status_code == 204
+    for file in live.installation.settings.data_dir.glob("ledger.db*"):
+        content = file.read_bytes()
+        assert secret.encode() not in content
+        assert b"4155550987" not in content
+
+
+def test_sandbox_usage_costs_nothing_on_a_free_account(live):
+    client = ApiClient(live, "tinker")
+    live_event = sms(_subject="tinker")
+    assert client.send_one(live_event).json()["code"] == "plan_lacks"
+    before = client.get("/balance").json()
+    sandbox = sms(_subject="tinker", sandbox=True)
+    assert client.send_one(sandbox).status_code == 204
+    assert [line["is_sandbox"] for line in lines(live, sandbox["id"])] == [True]
+    after = client.get("/balance").json()
+    assert after["available_micros"] == before["available_micros"]
+    client.close()
+
+
+def test_a_price_of_the_senders_own_needs_its_scope(live, api):
+    given = event("metered", metric="sms_credits", units=5, cost_micros=123_456)
+    refused = api.send_one(given)
+    assert (refused.status_code, refused.json()["code"]) == (403, "scope_lacks")
+    client = ApiClient(live, "acme", "events:priced")
+    assert client.send_one(given).status_code == 204
+    assert brief(live, given["id"]) == [("sms_credits", 5, 123_456)]
+    client.close()
+
+
+def test_a_charge_moves_the_balance_at_once(api):
+    before = api.get("/balance").json()
+    assert api.send_one(call(duration_s=60)).status_code == 204
+    after = api.get("/balance").json()
+    for name, change in (("available_micros", -1_200_000), ("today_micros", 1_200_000),
+                         ("period_micros", 1_200_000)):  # fmt: skip
+        assert after[name] - before[name] == change, name
+
+
+# --- batches ---------------------------------------------------------------------------------
+def test_a_batch_counts_what_is_new_and_what_is_known(api):
+    given = [sms() for _ in range(5)]
+    first = api.send(*given, given[0])
+    assert (first.status_code, first.content) == (204, b"")
+    assert (first.headers["Usage-Accepted"], first.headers["Usage-Duplicates"]) == ("5", "1")
+    wordy = api.send(*given, Prefer="return=representation")
+    assert wordy.status_code == 200
+    assert wordy.json() == {"accepted": 0, "duplicates": 5, "rejected": []}
+    assert wordy.headers["Preference-Applied"] == "return=representation"
+    assert api.send().headers["Usage-Accepted"] == "0"
+
+
+def test_the_rest_of_a_batch_goes_in(live, api):
+    good = [sms() for _ in range(3)]
+    bad = [
+        sms(_id=""), sms(_type="usage.fax"), sms(_subject="globex"), sms(direction="sideways"),
+        sms(_time="2026-11-22 09:00"), sms(at=NOW + HOUR), sms(at=NOW - timedelta(days=36)),
+        event("call", direction="outbound"), sms(colour="red"), sms(segments=0),
+        sms(to="+999"), sms(to="alice"), 7, None, [], event("ringless"), sms(_Colour="x"),
+        event("voicemail", kind="ringless"), sms(hold_id="h"),
+    ]  # fmt: skip
+    answer = api.send(good[0], *bad, good[1], good[2])
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert (body["accepted"], body["duplicates"], len(body["rejected"])) == (
+        3 + ("unknown_destination" not in {each["code"] for each in body["rejected"]}), 0,
+        len(body["rejected"]),
+    )  # fmt: skip
+    found = codes(answer)
+    assert found[3] == "other_account"
+    assert found[6] == "in_future"
+    assert found[7] == "too_late"
+    assert found[18] == "plan_lacks"
+    assert {found[n] for n in (1, 2, 4, 5, 8, 9, 10, 12, 13, 14, 15, 16, 17, 19)} == {"invalid"}
+    fields = {each["index"]: each.get("field") for each in body["rejected"]}
+    assert [fields[n] for n in (1, 2, 4, 5, 9, 10, 12, 17, 19)] == [
+        "id", "type", "data.direction", "time", "data.colour", "data.segments", "data.to",
+        "Colour", "data.hold_id",
+    ]  # fmt: skip
+    assert body["rejected"][1]["id"] == bad[1]["id"]
+    for each in good:
+        assert len(lines(live, each["id"])) == 1
+
+
+def test_personal_values_are_not_repeated(api):
+    answer = api.send(sms(to="4155550142"), sms(segments=None, text=["secret words"]))
+    assert codes(answer) == {0: "invalid", 1: "invalid"}
+    assert "4155550142" not in answer.text
+    assert "secret words" not in answer.text
+
+
+def test_a_batch_of_a_thousand_goes_in_and_one_more_is_too_many(api):
+    given = [sms(_id=f"many-{n}") for n in range(limit("batch") + 1)]
+    refused = api.send(*given)
+    assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
+    assert api.send(*given[:-1]).headers["Usage-Accepted"] == str(limit("batch"))
+
+
+# --- requests that can't be read -------------------------------------------------------------
+MALFORMED = [
+    b"", b"{", b"nonsense", b'{"id": NaN}', b'{"id": Infinity}', b"\xff\xfe{", b"[" * 100_000,
+    b'{"a": "\xff"}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", MALFORMED)
+def test_what_is_no_json_is_malformed(api, body):
+    answer = api.http.post("/events", content=body, headers={"Content-Type": STRUCTURED})
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/xml", f"{STRUCTURED}; charset=ebcdic"]
+)
+def test_other_types_are_not_read(api, content_type):
+    answer = api.http.post("/events", content=b"{}", headers={"Content-Type": content_type})
+    assert (answer.status_code, answer.json()["code"]) == (415, "wrong_type")
+
+
+def test_a_huge_body_is_refused_before_it_is_read(live, api):
+    answer = api.http.post("/events", content=b" " * (limit("body") + 1),
+                           headers={"Content-Type": STRUCTURED})  # fmt: skip
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(limit("body") // 100_000 + 2):
+            yield b" " * 100_000
+
+    try:
+        chunked = api.http.post("/events", content=pieces(), headers={"Content-Type": STRUCTURED})
+        assert chunked.status_code == 413
+    except httpx.WriteError:
+        pass  # the connection was closed before all of it was sent
+    assert api.send_one(sms()).status_code == 204
+
+
+def test_problems_name_field_value_and_fix(api):
+    answer = api.send_one(call(duration_s=-1))
+    body = answer.json()
+    assert (answer.status_code, body["code"]) == (422, "invalid")
+    assert (body["field"], body["value"]) == ("data.duration_s", "-1")
+    assert "greater than or equal to 0" in body["fix"]
+    assert body["request_id"] == answer.headers["X-Request-ID"]
+    numbers = event("metered", metric="sms_credits", units="1.5")
+    assert api.send_one(numbers).json()["field"] == "data.units"
+    unknown = event("metered", metric="faxes", units=1)
+    body = api.send_one(unknown).json()
+    assert (body["field"], body["value"]) == ("data.metric", "faxes")
+    assert all(name in body["fix"] for name in METRIC_BY_ID)
+
+
+@pytest.mark.parametrize("time", ["2026-11-22", "2026-11-22T09:00:00", "2026-13-01T00:00:00Z",
+                                  "now", "2026-11-22T09:00:60Z", "20261122T090000Z",
+                                  "0001-01-01T00:00:00Z",
+                                  "9999-12-31T23:59:59-23:59"])  # fmt: skip
+def test_times_are_rfc_3339(api, time):
+    answer = api.send_one(sms(_time=time))
+    assert answer.status_code == 422
+    assert answer.json()["field"] == "time"
+
+
+# --- keys ------------------------------------------------------------------------------------
+def test_who_may_send(live, api):
+    def status(client: ApiClient, **more: Any) -> tuple[int, str]:
+        answer = client.send_one(sms(**more))
+        return answer.status_code, answer.json()["code"] if answer.content else ""
+
+    stranger = httpx.post(f"{live.url}/api/v1/events", json=sms())
+    assert (stranger.status_code, stranger.json()["code"]) == (401, "no_key")
+    assert stranger.headers["WWW-Authenticate"].startswith("Bearer")
+    assert status(ApiClient(live, "acme", "usage:read")) == (403, "scope_lacks")
+    assert status(ApiClient(live, "globex")) == (403, "other_account")
+    revoked = ApiClient(live)
+    assert status(revoked) == (204, "")
+    revoke(live.installation, "acme", revoked.kept.id)
+    assert status(revoked) == (401, "key_unknown")
+    admin = ApiClient(live, "*")
+    assert status(admin) == (204, "")
+    assert status(admin, _subject="nobody") == (404, "not_found")
+    assert status(ApiClient(live, "*", "support")) == (403, "scope_lacks")
+    wrong = httpx.post(f"{live.url}/api/v1/events", json=sms(),
+                       headers={"Authorization": "Basic YTpi"})  # fmt: skip
+    assert wrong.status_code == 401
+
+
+def test_a_closed_account_takes_nothing(live):
+    client, admin = ApiClient(live, "globex"), ApiClient(live, "*")
+    set_closed(live, NOW)
+    try:
+        answer = client.send_one(sms(_subject="globex"))
+        assert (answer.status_code, answer.json()["code"]) == (403, "account_closed")
+        answer = admin.send(sms(_subject="globex"), sms())
+        assert codes(answer) == {0: "account_closed"}
+        assert answer.json()["accepted"] == 1
+    finally:
+        set_closed(live, None)
+
+
+def set_closed(live: Live, at: Any) -> None:
+    live.installation.writer.write(
+        lambda c: c.execute(
+            update(t.accounts).where(t.accounts.c.id == "globex").values(closed_at=at)
+        )
+    )
+
+
+def test_a_full_queue_asks_to_come_back(live, api, monkeypatch):
+    monkeypatch.setattr(writing, "MOST_ACCOUNT_ROWS", 2)
+    given = [sms() for _ in range(3)]
+    answer = api.send(*given)
+    assert (answer.status_code, answer.json()["code"]) == (429, "busy")
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert lines(live, given[0]["id"]) == []
+    monkeypatch.undo()
+    assert api.send(*given).status_code == 204

@@ -1,0 +1,156 @@
+"""kill -9 of a real server while events come in: what was acknowledged is there, once."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from data.installation import open_installation
+from data.phases import INGEST_PHASES, SYNC_PHASES
+from data.proof.verify import verify
+from tests.api_client import BATCH, call, new_key, sms
+from tests.ingest_crash import settings_of
+from tests.live import fill
+
+ROOT = Path(__file__).parent.parent
+PATIENCE_SECONDS = 60
+BATCH_EVENTS = 250  # three pieces, so that a kill may fall between two of them
+BATCHES = 12
+KILLS = [
+    *((phase, nth) for phase in INGEST_PHASES for nth in (1, 2, 5)),
+    *((phase, 2) for phase in SYNC_PHASES),
+]
+
+
+@contextmanager
+def server(folder: Path, phase: str, nth: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A server process that answers; killed at the end if it still runs."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.ingest_crash", folder, str(port), phase, str(nth)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=ROOT,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    try:
+        while not answers(url):
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            assert time.monotonic() < deadline, "the server does not answer"
+            time.sleep(0.05)
+        yield url, process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(PATIENCE_SECONDS)
+        if process.stderr:
+            process.stderr.close()
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz", timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def events(count: int) -> list[list[dict]]:
+    """Batches of calls and messages of the last hour."""
+    now = datetime.now(UTC)
+    return [
+        [
+            (call if n % 2 else sms)(
+                at=now - timedelta(seconds=(batch * BATCH_EVENTS + n) % 3600),
+                _id=f"k-{batch}-{n}", _subject="acme", to="+919190000001",
+            )
+            for n in range(BATCH_EVENTS)
+        ]
+        for batch in range(count)
+    ]  # fmt: skip
+
+
+def send_until_it_breaks(url: str, key: str, batches: list[list[dict]]) -> set[str]:
+    """Sends batches and, between them, single events; the ids that were acknowledged."""
+    acknowledged: set[str] = set()
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": BATCH}
+    with httpx.Client(base_url=f"{url}/api/v1", headers=headers, timeout=30) as client:
+        try:
+            for batch in batches:
+                answer = client.post("/events", json=batch[1:])
+                assert answer.status_code == 204, answer.text
+                acknowledged |= {each["id"] for each in batch[1:]}
+                single = client.post(
+                    "/events", json=batch[0],
+                    headers={"Content-Type": "application/cloudevents+json"},
+                )  # fmt: skip
+                assert single.status_code == 204, single.text
+                acknowledged.add(batch[0]["id"])
+        except httpx.TransportError:
+            pass  # the server was killed
+    return acknowledged
+
+
+def stored(folder: Path) -> dict[str, int]:
+    """How many lines each event has, read from the file while no server runs."""
+    opened = open_installation(settings_of(folder))
+    with opened.database.read() as connection:
+        rows = connection.execute(
+            text(
+                "SELECT e.id, count(l.seq) FROM events e JOIN usage_lines l USING (event_id) "
+                "WHERE e.id LIKE 'k-%' GROUP BY e.account_id, e.source, e.id"
+            )
+        ).all()
+    opened.close()
+    assert len({row[0] for row in rows}) == len(rows)
+    return {row[0]: row[1] for row in rows}
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory) -> tuple[Path, str]:
+    """An installation with three accounts, as a folder to copy, and a key of one."""
+    folder = tmp_path_factory.mktemp("filled")
+    opened = open_installation(settings_of(folder))
+    fill(opened)
+    key, _ = new_key(opened, "acme", "events:write")
+    opened.close()
+    return folder, key
+
+
+def test_every_acknowledged_event_is_there_once(tmp_path: Path, filled: tuple[Path, str]):
+    source, key = filled
+    passed: set[str] = set()
+    for phase, nth in KILLS:
+        folder = tmp_path / f"{phase}-{nth}"
+        subprocess.run(["cp", "-r", source, folder], check=True)
+        batches = events(BATCHES)
+        sent = {each["id"] for batch in batches for each in batch}
+        with server(folder, phase, nth) as (url, process):
+            acknowledged = send_until_it_breaks(url, key, batches)
+            process.wait(PATIENCE_SECONDS)
+            assert process.returncode == -signal.SIGKILL, (phase, nth)
+        passed |= set((folder / "phases").read_text().split())
+        before = stored(folder)
+        assert acknowledged <= set(before), (phase, nth, len(acknowledged - set(before)))
+        with server(folder, "none", 1) as (url, process):
+            assert send_until_it_breaks(url, key, batches) == sent, "a retry takes the rest"
+        after = stored(folder)
+        assert set(after) == sent
+        assert {each: after[each] for each in before} == before, "a retry adds nothing"
+        assert set(after.values()) == {1, 2}
+        opened = open_installation(settings_of(folder))
+        report = verify(opened.database, opened.lake)
+        assert report.passed, [check for check in report.checks if not check.passed]
+        opened.close()
+    assert passed >= {*INGEST_PHASES, *SYNC_PHASES}
