@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.table import Table
@@ -15,12 +15,9 @@ from api.account_commands import account_app, key_app, user_app
 from api.console import console, demo_settings, errors, opened, parse_day, plain, progress_bar
 from billing.errors import InputError, ProductError
 from data.installation import Installation, open_installation, refuse_own_secret
-from data.settings import Settings, configure_logging, effective_settings, load_settings
+from data.logs import configure_logging
+from data.settings import Settings, effective_settings, load_settings
 from exports.csv_files import transactions_csv
-
-if TYPE_CHECKING:
-    pass
-
 
 app = typer.Typer(
     help="Usage and spending of a communications platform: screens, ledger, proof.",
@@ -61,13 +58,13 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="Serve the seeded demo.")] = False,
 ) -> None:
     """Serves the whole product: screens and background jobs."""
-    from api.listening import LOOPBACK, refuse_busy_port
+    from api.listening import LOOPBACK, refuse_busy_port, start_notes
     from api.server import build_server
     from api.server import serve as run
     from data.importers.importing import stop_stale_imports
 
     settings = effective_settings(demo_settings() if demo else load_settings(), host, port)
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     refuse_busy_port(host, port)
     if not demo:
         refuse_own_secret(settings)
@@ -84,7 +81,11 @@ def serve(
         demo_people=_demo_people() if demo else (),
         on_stop=loader.terminate if loader else None,
     )
-    console.print(f"\nUsage Dashboard: [bold]http://{host}:{port}[/]  (Ctrl-C stops it)\n")
+    for each in () if demo else start_notes(installation, host):
+        console.print(f"[bold yellow]![/] {plain(each)}", soft_wrap=True)
+    listens_at = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    reached = f", reached as {settings.base_url}" if settings.base_url != listens_at else ""
+    console.print(f"\nUsage Dashboard: [bold]{listens_at}[/]{reached}  (Ctrl-C stops it)\n")
     run(application, host, port, settings.log_level)
 
 
@@ -96,7 +97,7 @@ def _load_demo_beside(installation: Installation) -> subprocess.Popen[bytes]:
 
 def _print_settings(settings: Settings) -> None:
     for name, value in settings.shown():
-        console.print(f"  {name:<22} {plain(value)}")
+        console.print(f"  {name:<22} {plain(value)}", soft_wrap=True)
 
 
 @app.command()
@@ -177,11 +178,14 @@ def rates_import(
 def import_log(
     file: Annotated[Path, typer.Argument(help="A call or message log.")],
     account: Annotated[str, typer.Option(help="The account it belongs to.")],
+    *,
     map: Annotated[str, typer.Option(help="A built-in map, or a TOML file of your own.")],  # noqa: A002
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report.")] = False,
     fund: Annotated[bool, typer.Option("--fund", help="Add one top-up that covers it.")] = False,
     destination: Annotated[str | None, typer.Option(help="For logs without numbers.")] = None,
     start: Annotated[str | None, typer.Option(help="For logs without times.")] = None,
+    zone: Annotated[str | None, typer.Option(help="Of times that carry none.")] = None,
+    region: Annotated[str | None, typer.Option(help="Country of numbers without a sign.")] = None,
 ) -> None:
     """Brings a real log into usage lines; a second run adds nothing."""
     from data.analytics.sync import sync_all
@@ -191,7 +195,7 @@ def import_log(
 
     options = ImportOptions(
         file=file, account_id=account, map=map, is_dry_run=dry_run, is_funded=fund,
-        destination=destination, start=start,
+        destination=destination, start=start, zone=zone, region=region,
     )  # fmt: skip
     with opened() as installation:
         target = ImportTarget(

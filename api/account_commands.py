@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
 from sqlalchemy import Connection
 
 from api.console import console, opened, parse_day, plain
-from billing.access import parse_role
+from billing.access import ALL_ACCOUNTS, parse_role
 from billing.money import parse_amount, plain_amount
 from billing.plans import parse_plan
 
@@ -117,7 +118,63 @@ def key_add(
 
     with opened() as installation:
         at = installation.clock.now()
-        key, _ = installation.writer.write(
-            lambda c: add_key(c, installation.pseudonyms, account, scope, at)
-        )
+
+        def work(connection: Connection) -> str:
+            key, kept = add_key(connection, installation.pseudonyms, account, scope, at)
+            _record(connection, at, account, "key_added", {"key": kept.id, "scopes": kept.scopes})
+            return key
+
+        key = installation.writer.write(work)
     console.print(f"Key (shown once): [bold]{key}[/]")
+
+
+@key_app.command("list")
+def key_list(
+    account: Annotated[str, typer.Option(help="Account, or * for keys over all.")],
+) -> None:
+    """Lists an account's keys by id and first letters, the revoked ones too."""
+    from data.access.keys import read_keys
+    from data.accounts import read_account
+
+    with opened() as installation, installation.database.read() as connection:
+        if account != ALL_ACCOUNTS:
+            read_account(connection, account)  # a mistyped id would look like one without keys
+        keys = read_keys(connection, account)
+    for key in keys:
+        ended = f"  revoked {key.revoked_at:%Y-%m-%d %H:%M} UTC" if key.revoked_at else ""
+        console.print(
+            f"{key.id}  {plain(key.shown_prefix)}…  made {key.created_at:%Y-%m-%d %H:%M} UTC  "
+            f"{' '.join(key.scopes)}{ended}",
+            soft_wrap=True,
+        )
+    if not keys:
+        console.print("No key yet: usage-dashboard key add --account … --scope …")
+
+
+@key_app.command("revoke")
+def key_revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, from key list.")],
+    account: Annotated[str, typer.Option(help="Account, or * for a key over all.")],
+) -> None:
+    """Ends a key at once and for ever, for a server that is running too."""
+    from data.access.keys import revoke_key
+
+    with opened() as installation:
+        at = installation.clock.now()
+
+        def work(connection: Connection) -> None:
+            revoke_key(connection, account, key_id, at)
+            _record(connection, at, account, "key_revoked", {"key": key_id})
+
+        installation.writer.write(work)
+    console.print(f"Key {plain(key_id)} opens nothing any more.")
+
+
+def _record(
+    connection: Connection, at: datetime, account: str, action: str, detail: dict[str, object]
+) -> None:
+    """Notes a change of keys in the audit log, beside the change."""
+    from data.access import audit
+
+    account_id = None if account == ALL_ACCOUNTS else account
+    audit.record(connection, at, audit.COMMAND, account_id, action, detail)

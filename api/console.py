@@ -11,7 +11,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from billing.errors import InputError
 from data.installation import Installation, open_installation
-from data.settings import Settings, configure_logging, load_settings
+from data.logs import configure_logging
+from data.settings import Settings, load_settings
 
 DEMO_FOLDER = "demo"
 console = Console(highlight=False)
@@ -37,7 +38,7 @@ def demo_settings() -> Settings:
 def opened(*, is_demo: bool = False) -> Iterator[Installation]:
     """An installation for one command, closed afterwards."""
     settings = demo_settings() if is_demo else load_settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     installation = open_installation(settings, is_demo=is_demo)
     try:
         yield installation

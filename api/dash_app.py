@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from api.callbacks import install_callback_check
 from api.desk import ServerDesk
 from api.downloads import DESK, downloads
+from api.wallet_forms import MOVEMENTS, wallet_forms
 from api.web_auth import current_scope, current_viewer, install_auth
 from billing.metrics import METRIC_BY_ID, METRICS
 from billing.usage import UsageReader
@@ -47,7 +48,7 @@ def build_dash(
         pages_folder=str(ROOT / "pages"),
         assets_folder=str(ROOT / "assets"),
         assets_ignore=IGNORED_ASSETS,
-        assets_path_ignore=["vendor"],
+        assets_path_ignore=["vendor", "docs"],
         external_stylesheets=[_vendor("bootstrap.min.css")],
         external_scripts=[_vendor("plotly-basic.min.js")],
         title="Usage Dashboard",
@@ -72,7 +73,9 @@ def build_dash(
         demo_people=demo_people,
     )
     server.extensions[DESK] = ServerDesk(installation, current_viewer, current_scope, reader)
+    server.extensions[MOVEMENTS] = installation.movements
     server.register_blueprint(downloads)
+    server.register_blueprint(wallet_forms)
     server.before_request(_redirect)
     install_callback_check(server, app)
     server.after_request(_keep_assets)

@@ -11,10 +11,12 @@ from billing.accounts import Account
 from billing.clock import Clock
 from billing.rates import RateList
 from billing.usage import UsageReader
+from billing.wallet import WalletReader
 from data import tables as t
 from data.access.sessions import accounts_of
 from data.installation import Installation
 from data.ledger.price_books import load_rate_lists
+from data.reading.news import place_of
 
 
 class ServerDesk:
@@ -41,6 +43,11 @@ class ServerDesk:
     def reader(self) -> UsageReader:
         """Reads usage and the wallet."""
         return self._reader or self._installation.reader
+
+    @property
+    def wallet(self) -> WalletReader:
+        """Reads wallet entries, lots and waiting requests."""
+        return self._installation.wallet_reader
 
     def viewer(self) -> Viewer:
         """The signed-in person."""
@@ -75,3 +82,8 @@ class ServerDesk:
         if row is None:
             return None
         return min(99, 100 * row.rows_read // row.rows_total) if row.rows_total else 0
+
+    def place(self, scope: AccountScope) -> str:
+        """How far into the account's ledger a page that is read from now on has seen, at least."""
+        with self._installation.database.read() as connection:
+            return str(place_of(connection, scope.account_id))

@@ -8,23 +8,27 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
-from billing.errors import InputError, ProductError
+from billing.errors import InputError, NotAllowedError, ProductError, shorten
 
 MEDIA_TYPE = "application/problem+json"
 STATUS_BY_CODE = {
     "malformed": 400, "too_slow": 408,
     "no_key": 401, "key_unknown": 401, "signed_out": 401, "sign_in_failed": 401,
     "not_allowed": 403, "scope_lacks": 403, "account_closed": 403, "other_account": 403,
-    "not_found": 404, "in_progress": 409, "too_large": 413, "wrong_type": 415,
-    "throttled": 429, "busy": 429, "unavailable": 503, "analytics_unusable": 503,
+    "own_request": 403, "not_found": 404, "in_progress": 409, "already_refunded": 409,
+    "already_decided": 409, "approval_expired": 409, "too_large": 413, "wrong_type": 415,
+    "internal": 500, "throttled": 429, "busy": 429, "unavailable": 503, "analytics_unusable": 503,
 }  # fmt: skip
+_CODES = {400: "malformed", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 REFUSED = 422  # what isn't listed is a value that can't be taken
 
 
 def status_of(error: ProductError) -> int:
     """The status that a refusal is answered with."""
-    return STATUS_BY_CODE.get(error.code, REFUSED)
+    otherwise = 403 if isinstance(error, NotAllowedError) else REFUSED
+    return STATUS_BY_CODE.get(error.code, otherwise)
 
 
 def problem_body(
@@ -53,6 +57,15 @@ def problem(
     if request_id:
         body["request_id"] = request_id
     return JSONResponse(body, status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def no_answer(request: Request, error: HTTPException) -> JSONResponse:
+    """What the framework itself refuses: an unknown address or method, an unreadable body."""
+    detail = str(error.detail)
+    if error.status_code in {404, 405}:
+        detail = f"There is no call {request.method} {shorten(request.url.path)}."
+    code = _CODES.get(error.status_code, "refused")
+    return problem(request, error.status_code, code, detail, headers=error.headers)
 
 
 def refusal(request: Request, error: ProductError) -> JSONResponse:

@@ -1,25 +1,33 @@
 """The server: FastAPI in front, the Dash screens mounted last, one process, one port.
 
-Everything that has to be undone is undone in the lifespan, in the order jobs, writer, analytics,
-truth: code after ``uvicorn.run`` would never run on SIGTERM.
+Everything that has to be undone is undone in the lifespan, in the order streams, jobs, writer,
+analytics, truth: a server may be ended before anything after ``run`` is reached.
 """
 
 from __future__ import annotations
 
+import asyncio
 import gc
-import logging
+import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
-from sqlalchemy import text
+from starlette.exceptions import HTTPException
 
 from api.dash_app import build_dash
-from api.problems import problem
-from api.protection import Protection
+from api.hub import Hub
+from api.probes import install_probes
+from api.problems import no_answer, problem
+from api.protection import protect
+from api.readiness import Readiness
 from api.screens import Screens
+from api.stream import install_stream
+from api.v1 import docs
 from api.v1.application import build_api
 from api.web_auth import security_headers
 from billing.errors import shorten
@@ -27,8 +35,8 @@ from billing.usage import UsageReader
 from data.installation import Installation
 from data.jobs import Jobs
 
-STOP_SECONDS = 5
-_log = logging.getLogger(__name__)
+STOP_SECONDS = 5  # for open requests
+UNFINISHED_SECONDS = 1.0  # for a client to send the rest of a request, or to read on
 
 
 def build_server(
@@ -42,23 +50,34 @@ def build_server(
     """The ASGI application on one installation; it owns the installation from then on."""
     screens = build_dash(installation, is_demo=is_demo, demo_people=demo_people, reader=reader)
     jobs = Jobs(installation, is_demo=is_demo)
+    api = build_api(installation, reader)
+    metrics = api.state.services.metrics
+    metrics.watch(installation, jobs)
+    readiness = Readiness(installation, jobs)
+    hub = Hub(installation)
+    metrics.count_streams = lambda: hub.stream_count
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         installation.lake.position()  # opens analytics before the first visitor waits for it
         jobs.start()
+        await hub.start()
         gc.collect()
         gc.freeze()  # what is loaded by now stays: collections needn't walk it again
         yield
+        readiness.is_stopping = True
         if on_stop:
             on_stop()
+        await hub.stop()
         jobs.stop()
         installation.close()
 
     server = FastAPI(
         title="Usage Dashboard", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None
     )
-    server.add_middleware(Protection)
+    server.state.readiness = readiness
+    server.state.hub = hub
+    protect(server, screens.server, installation.settings, metrics)
 
     @server.exception_handler(Exception)
     async def failed(request: Request, _: Exception) -> JSONResponse:
@@ -67,21 +86,16 @@ def build_server(
         headers = {**security_headers(), "X-Request-ID": identity}
         return problem(request, 500, "internal", headers=headers)
 
-    @server.get("/healthz")
-    def healthz() -> dict[str, str]:
-        """The process answers."""
-        return {"status": "ok"}
+    install_probes(server, readiness, api.state.services)
+    install_stream(server, hub, api.state.services, screens.server)
 
-    @server.get("/readyz")
-    def readyz() -> JSONResponse:
-        """Truth and analytics answer; names the one that doesn't."""
-        failed = [name for name, check in _checks(installation).items() if not _passes(check)]
-        return JSONResponse(
-            {"status": "failed" if failed else "ok", "failed": failed},
-            status_code=503 if failed else 200,
-        )
+    @server.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+        """An address that no route can even match, such as one with a line break."""
+        return no_answer(request, error)
 
-    server.mount("/api/v1", build_api(installation, reader))
+    server.add_api_route(docs.PATH, docs.api_docs)
+    server.mount("/api/v1", api)
 
     @server.api_route("/api/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
     def no_such_call(request: Request, path: str) -> JSONResponse:
@@ -94,7 +108,51 @@ def build_server(
 
 def serve(application: FastAPI, host: str, port: int, log_level: str) -> None:
     """Serves until told to stop; open requests get a few seconds to end."""
-    uvicorn.Server(server_config(application, host, port, log_level)).run()
+    server = StoppingServer(server_config(application, host, port, log_level))
+
+    def told_to_stop(sig: int, _: FrameType | None) -> None:
+        """The signal again, once everything has been undone: then it is no failure."""
+        if not server.should_exit:
+            raise SystemExit(128 + sig)
+
+    for sig in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sig, told_to_stop)
+    server.run()
+
+
+class StoppingServer(uvicorn.Server):
+    """From the moment it is told to stop it isn't ready any more, and its streams end.
+
+    A stream never ends by itself: left open, it would hold up the stop until its time is over.
+    """
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal to stop."""
+        self._end_streams()
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Lets go whoever neither sends nor reads, so that nobody can hold up a stop."""
+        self._end_streams()
+        letting_go = asyncio.create_task(self._let_go())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            letting_go.cancel()
+
+    async def _let_go(self) -> None:
+        await asyncio.sleep(UNFINISHED_SECONDS)
+        for connection in list(self.server_state.connections):
+            exchange = getattr(connection, "cycle", None)
+            is_half_sent = getattr(exchange, "more_body", False)
+            flow = getattr(connection, "flow", None)
+            if is_half_sent or getattr(flow, "write_paused", False):
+                connection.transport.abort()
+
+    def _end_streams(self) -> None:
+        state = self.config.app.state  # type: ignore[union-attr]
+        state.readiness.is_stopping = True
+        state.hub.close()
 
 
 def server_config(application: FastAPI, host: str, port: int, log_level: str) -> uvicorn.Config:
@@ -104,22 +162,6 @@ def server_config(application: FastAPI, host: str, port: int, log_level: str) ->
         timeout_graceful_shutdown=STOP_SECONDS,
         proxy_headers=False,  # else anyone could claim another address and slip the throttle
         server_header=False,
+        log_config=None,  # its lines go the way of all others
         http="h11",  # bounds the head of a request; the faster parser takes any amount of it
     )  # fmt: skip
-
-
-def _checks(installation: Installation) -> dict[str, Callable[[], object]]:
-    def truth() -> object:
-        with installation.database.read() as connection:
-            return connection.execute(text("SELECT 1")).scalar()
-
-    return {"ledger": truth, "analytics": installation.lake.position}
-
-
-def _passes(check: Callable[[], object]) -> bool:
-    try:
-        check()
-    except Exception:  # readiness reports what is down and goes on
-        _log.exception("readiness check failed")
-        return False
-    return True

@@ -26,6 +26,7 @@ from data.access import audit, sessions
 from data.access.people import Passwords
 from data.access.sessions import SESSION_COOKIE, SignInError
 from data.access.throttle import CrowdedError, ThrottledError
+from data.logs import note
 
 LARGEST_BODY_BYTES = 1_000_000
 LONGEST_NEXT = 2_000
@@ -118,6 +119,7 @@ def current_scope() -> AccountScope:
         seen_by = current_viewer()
         with _auth().installation.database.read() as connection:
             g.account_scope = sessions.scope_of(connection, seen_by)
+        note(account=g.account_scope.account_id)
     return cast("AccountScope", g.account_scope)
 
 
@@ -246,7 +248,7 @@ def _http_error(error: HTTPException) -> AnyResponse:
 
 @blueprint.app_errorhandler(Exception)
 def _unexpected(error: Exception) -> AnyResponse:
-    log.error("request %s: %s %r", request_id(), request.method, request.path, exc_info=error)
+    log.error("request %s failed", request_id(), exc_info=error)
     return _refuse(500, "internal")
 
 

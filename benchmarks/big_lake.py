@@ -27,7 +27,8 @@ from billing.rates import Rate
 from data import tables as t
 from data.access.people import add_membership, add_person
 from data.accounts import NewAccount, add_account, read_account
-from data.analytics.lake import ROLLUPS, Cursor, view
+from data.analytics.lake import ROLLUPS, Cursor
+from data.analytics.views import view
 from data.identity import new_id
 from data.installation import Installation, open_installation
 from data.ledger.posting import Poster

@@ -11,9 +11,9 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from billing.accounts import Account
 from billing.errors import InputError
-from billing.periods import FIRST_DAY
+from billing.periods import FIRST_DAY, Period
 
-CLOSES_AFTER = timedelta(hours=72)
+CLOSES_AFTER = timedelta(hours=72)  # unless the installation's setting says otherwise
 LIVE_EVENT_AGE = timedelta(days=35)
 CLOCK_SKEW = timedelta(minutes=5)
 FIRST_INSTANT = datetime.combine(FIRST_DAY + timedelta(days=1), time(), tzinfo=UTC)
@@ -28,14 +28,17 @@ class Booking:
 
 
 def book(
-    account: Account, occurred_at: datetime, received_at: datetime, closed_before: date | None
+    account: Account, occurred_at: datetime, received_at: datetime, closed: Period | None
 ) -> Booking:
-    """Where an instant is booked. ``closed_before``: the first day that is still open, if any."""
+    """Where an instant is booked. ``closed``: the days that statements have closed, if any.
+
+    Days before the first statement stay open: no statement says what is booked on them.
+    """
     day = account.zones.local_day(occurred_at)
-    if closed_before is None or day >= closed_before:
+    if closed is None or day not in closed:
         return Booking(day)
     received_on = account.zones.local_day(received_at)
-    return Booking(max(received_on, closed_before), account.billing.period_of(day).start)
+    return Booking(max(received_on, closed.end), account.billing.period_of(day).start)
 
 
 def check_instant(occurred_at: datetime, received_at: datetime) -> None:

@@ -10,6 +10,7 @@ from billing.accounts import Account
 from billing.clock import Clock
 from billing.rates import RateList
 from billing.usage import UsageReader
+from billing.wallet import WalletReader
 
 
 class Desk(Protocol):
@@ -23,6 +24,11 @@ class Desk(Protocol):
     @property
     def reader(self) -> UsageReader:
         """Reads usage and the wallet."""
+        ...
+
+    @property
+    def wallet(self) -> WalletReader:
+        """Reads wallet entries, lots and waiting requests."""
         ...
 
     def viewer(self) -> Viewer:
@@ -43,4 +49,8 @@ class Desk(Protocol):
 
     def loading_percent(self) -> int | None:
         """How much of the demo or an import into the account has arrived; none when all has."""
+        ...
+
+    def place(self, scope: AccountScope) -> str:
+        """How far into the account's ledger a page that is read from now on has seen, at least."""
         ...

@@ -47,5 +47,9 @@ class NotAllowedError(ProductError):
 
 
 def shorten(text: str, length: int = SHOWN_VALUE_LENGTH) -> str:
-    """The text, cut with an ellipsis so that a hostile value can't flood a message."""
+    """The text, cut with an ellipsis so that a hostile value can't flood a message.
+
+    Half of a surrogate pair becomes a question mark: no answer could carry it.
+    """
+    text = text.encode("utf-8", "replace").decode("utf-8")
     return text if len(text) <= length else text[: length - 1] + "…"

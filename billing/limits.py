@@ -21,6 +21,7 @@ LIMITS: dict[str, Limit] = {
     "name": Limit(255, "characters", "an id, source, campaign, consumer, key or reason"),
     "call": Limit(86_400, "seconds", "one call (24 hours)"),
     "range": Limit(40, "months", "the range of one question"),
+    "rows": Limit(50_000, "rows", "one answer of sums"),
     "hours": Limit(31, "days", "the range of a question cut by hours"),
     "requests": Limit(100, "requests a second", "one API key"),
     "burst": Limit(200, "requests", "one API key at once, after it was quiet"),

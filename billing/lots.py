@@ -2,12 +2,12 @@
 
 Lots burn by priority, then soonest expiry (never-expiring last), promotional before paid,
 oldest first. What no lot can pay is debt: the overdraft lot goes below zero, and the next credit
-repays it first. Amounts are micros throughout.
+repays it first. What a charge drew can be given back, lot by lot. Amounts are micros throughout.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -53,6 +53,10 @@ class Draw:
 
     lot_id: str
     micros: int
+
+
+# A lot with an amount: what it gave to a charge, or what it may get back at most.
+Share = tuple[Lot, int]
 
 
 class LotBook:
@@ -111,7 +115,70 @@ class LotBook:
         self._spendable = [each for each in self._spendable if each is not lot]
         return [draw]
 
+    def unwind(
+        self, drawn: Sequence[Share], at: datetime, repayers: Callable[[], Sequence[Share]]
+    ) -> tuple[list[Draw], int]:
+        """Gives back what a charge drew: the draws (negative), and what no lot can take back.
+
+        ``drawn``: each lot with what it gave. Debt is struck off as far as it is still owed; what
+        credits have repaid of it meanwhile goes to the lots that repaid, oldest first (``repayers``
+        is asked only then; each with what it may get at most, together enough). The second is what
+        belongs to lots that have expired by ``at``. Both together sum to what was drawn.
+
+        A lot that gets its credit back keeps it, even beside debt of a later charge.
+        """
+        shares: list[Share] = []
+        for lot, micros in drawn:
+            known = self._known(lot)
+            if known is not self.overdraft:
+                shares.append((known, micros))
+                continue
+            owed = min(micros, -self.overdraft.remaining_micros)
+            shares += [(self.overdraft, owed), *_spread(micros - owed, repayers)]
+        draws, lapsed = [], 0
+        for lot, micros in shares:
+            if lot.expires_at and lot.expires_at <= at:
+                lapsed += micros
+            elif micros:
+                draws.append(self._give(self._known(lot), micros))
+        return merged(draws), lapsed
+
+    def _known(self, lot: Lot) -> Lot:
+        """The book's own copy of a lot, which knows what is left of it now."""
+        if lot.id == self.overdraft.id:
+            return self.overdraft
+        own = next((each for each in self._spendable if each.id == lot.id), None)
+        return own or self.changed.get(lot.id, lot)
+
+    def _give(self, lot: Lot, micros: int) -> Draw:
+        draw = self._take(lot, -micros)
+        if lot is self.overdraft:
+            assert lot.remaining_micros <= 0, "more debt was struck off than was owed"
+        elif not any(each is lot for each in self._spendable):
+            self._spendable.append(lot)
+            self._spendable.sort(key=lambda each: each.burn_key)
+        return draw
+
     def _take(self, lot: Lot, micros: int) -> Draw:
         lot.remaining_micros -= micros
         self.changed[lot.id] = lot
         return Draw(lot.id, micros)
+
+
+def merged(draws: Iterable[Draw]) -> list[Draw]:
+    """At most one draw a lot, in order of first appearance; those that cancel out are left out."""
+    sums: dict[str, int] = {}
+    for draw in draws:
+        sums[draw.lot_id] = sums.get(draw.lot_id, 0) + draw.micros
+    return [Draw(lot_id, micros) for lot_id, micros in sums.items() if micros]
+
+
+def _spread(micros: int, repayers: Callable[[], Sequence[Share]]) -> list[Share]:
+    """An amount spread over lots in their order, none getting more than it may."""
+    found: list[Share] = []
+    for lot, most in repayers() if micros else ():
+        part = min(micros, most)
+        found.append((lot, part))
+        micros -= part
+    assert micros == 0, "every debt that is no longer owed was repaid by some lot"
+    return found

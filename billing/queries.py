@@ -5,15 +5,16 @@ A screen, a file and the API can't disagree because all three read through ``Usa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from urllib.parse import parse_qs, urlencode
 
 from billing.accounts import Account
 from billing.errors import InputError
 from billing.events import MESSAGE_STATUSES
+from billing.limits import limit
 from billing.metrics import Service
 from billing.periods import (
     DEFAULT_PRESET,
@@ -24,15 +25,26 @@ from billing.periods import (
     like_for_like,
     step,
 )
+from billing.query_values import Values
 
-LONGEST_NAME = 255
-MOST_FILTER_VALUES = 50
+LONGEST_NAME = limit("name")
 LONGEST_ADDRESS = 8_000
+DEFAULT_PAGE = 100
 
 
 class Granularity(StrEnum):
     """How a timeline is cut."""
 
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+class Cut(StrEnum):
+    """How the API's sums are cut by time."""
+
+    TOTAL = "total"
+    HOUR = "hour"
     DAY = "day"
     WEEK = "week"
     MONTH = "month"
@@ -46,6 +58,7 @@ class TransactionSort(StrEnum):
     COST = "cost"
 
 
+GROUPS = ("metric", "service", "direction", "status", "campaign", "consumer")
 STATUSES = ("answered", "unanswered", *MESSAGE_STATUSES, "active", "worked", "metered")
 
 
@@ -69,8 +82,10 @@ class Filters:
 class UsageQuery:
     """One question about usage: period, filters, cut, order, page.
 
-    ``preset`` names the period it came from; ``custom`` for one with its own days. ``before``
-    and ``line`` belong to the drill-down: the page cursor and the transaction being explained.
+    ``preset`` names the period it came from; ``custom`` for one with its own days. ``cursor``
+    and ``line`` belong to the drill-down: the page and the transaction being explained. The API
+    alone asks for a ``cut``, for ``group_by`` (of ``GROUPS``), for ``limit`` rows, and, by the
+    hour, for the instants ``between`` which its hours begin (end excluded).
     """
 
     period: Period
@@ -81,6 +96,10 @@ class UsageQuery:
     sort: TransactionSort = TransactionSort.NEWEST
     cursor: str | None = None
     line: str | None = None
+    cut: Cut = Cut.TOTAL
+    group_by: tuple[str, ...] = ()
+    between: tuple[datetime, datetime] | None = None
+    limit: int = DEFAULT_PAGE
 
     def params(self) -> list[tuple[str, str]]:
         """What the address says, defaults left out; parsing it gives this query again."""
@@ -92,7 +111,7 @@ class UsageQuery:
             ]
         elif self.preset != DEFAULT_PRESET:
             pairs.append(("period", self.preset))
-        for name, values in _FILTER_FIELDS.items():
+        for name, values in FILTER_FIELDS.items():
             pairs += [(name, value) for value in getattr(self.filters, values)]
         if self.granularity is not Granularity.DAY:
             pairs.append(("by", self.granularity))
@@ -128,7 +147,7 @@ class UsageQuery:
 
     def with_filter(self, name: str, values: Sequence[str]) -> UsageQuery:
         """The same question with one filter (``service``, ``campaign``, …) replaced."""
-        filters = replace(self.filters, **{_FILTER_FIELDS[name]: tuple(values)})
+        filters = replace(self.filters, **{FILTER_FIELDS[name]: tuple(values)})
         return replace(self, filters=filters, cursor=None, line=None)
 
     def without_filters(self) -> UsageQuery:
@@ -156,13 +175,13 @@ class UsageQuery:
         return replace(self, filters=replace(self.filters, metrics=(metric,), services=()))
 
 
-_FILTER_FIELDS = {
+FILTER_FIELDS = {  # parameters by what they fill
     "service": "services",
     "campaign": "campaigns",
     "consumer": "consumers",
     "status": "statuses",
 }
-_KNOWN = frozenset({"period", "from", "to", "by", "sort", "cursor", "line", *_FILTER_FIELDS})
+_KNOWN = frozenset({"period", "from", "to", "by", "sort", "cursor", "line", *FILTER_FIELDS})
 
 
 def default_query(account: Account, today: date) -> UsageQuery:
@@ -190,87 +209,57 @@ def parse_search(
         for name in given
         if name not in _KNOWN
     ]
-    reader = _Reader(given, notices)
-    query = _with_period(default_query(account, today), reader, account, today)
-    filters = Filters(
-        services=reader.all_of("service", tuple(Service)),
-        campaigns=reader.all_of("campaign"),
-        consumers=reader.all_of("consumer"),
-        statuses=reader.all_of("status", STATUSES),
-    )
+
+    def refuse(name: str, value: str, _: str) -> None:
+        shown = value if len(value) <= 40 else f"{value[:39]}…"
+        notices.append(f"“{name}={shown}” is not something to show; it was ignored.")
+
+    values = Values(given, refuse)
+    query = _with_period(default_query(account, today), values, notices, account, today)
     query = replace(
         query,
-        filters=filters,
-        granularity=Granularity(reader.one_of("by", tuple(Granularity), "day")),
-        sort=TransactionSort(reader.one_of("sort", tuple(TransactionSort), "newest")),
-        cursor=reader.text("cursor"),
-        line=reader.text("line"),
+        filters=read_filters(values),
+        granularity=Granularity(values.one_of("by", tuple(Granularity), "day")),
+        sort=read_sort(values),
+        cursor=values.text("cursor"),
+        line=values.text("line"),
     )
-    return query, tuple(reader.notices)
+    return query, tuple(notices)
 
 
-class _Reader:
-    """Takes values out of parsed parameters, one notice for each it has to refuse."""
-
-    def __init__(self, given: Mapping[str, list[str]], notices: list[str]) -> None:
-        self._given = given
-        self.notices = notices
-
-    def text(self, name: str) -> str | None:
-        values = self._given.get(name)
-        if not values or not values[-1]:
-            return None
-        value = values[-1]
-        if len(value) > LONGEST_NAME or not value.isprintable():
-            self._refuse(name, value)
-            return None
-        return value
-
-    def one_of(self, name: str, choices: Sequence[str], default: str) -> str:
-        value = self.text(name)
-        if value is None:
-            return default
-        if value not in choices:
-            self._refuse(name, value)
-            return default
-        return value
-
-    def all_of(self, name: str, choices: Sequence[str] | None = None) -> tuple[str, ...]:
-        kept: list[str] = []
-        for value in self._given.get(name, ()):
-            if not value or value in kept:
-                continue
-            is_known = choices is None or value in choices
-            if not is_known or len(value) > LONGEST_NAME or not value.isprintable():
-                self._refuse(name, value)
-            elif len(kept) < MOST_FILTER_VALUES:
-                kept.append(value)
-        return tuple(kept)
-
-    def day(self, name: str) -> date | None:
-        value = self.text(name)
-        if value is None:
-            return None
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            self._refuse(name, value)
-            return None
-
-    def _refuse(self, name: str, value: str) -> None:
-        shown = value if len(value) <= 40 else f"{value[:39]}…"
-        self.notices.append(f"“{name}={shown}” is not something to show; it was ignored.")
+def read_filters(values: Values, metrics: tuple[str, ...] = ()) -> Filters:
+    """What narrows a read, out of parameters."""
+    return Filters(
+        services=values.all_of("service", tuple(Service)),
+        metrics=metrics,
+        campaigns=values.all_of("campaign"),
+        consumers=values.all_of("consumer"),
+        statuses=values.all_of("status", STATUSES),
+    )
 
 
-def _with_period(query: UsageQuery, reader: _Reader, account: Account, today: date) -> UsageQuery:
-    preset = reader.one_of("period", tuple(PRESET_BY_ID), query.preset)
-    start, end = reader.day("from"), reader.day("to")
+def read_sort(values: Values) -> TransactionSort:
+    """The order asked for, out of parameters."""
+    return TransactionSort(values.one_of("sort", tuple(TransactionSort), "newest"))
+
+
+def _with_period(
+    query: UsageQuery, values: Values, notices: list[str], account: Account, today: date
+) -> UsageQuery:
+    preset = values.one_of("period", tuple(PRESET_BY_ID), query.preset)
+    start, end = values.day("from"), values.day("to")
     if start is None and end is None:
         return query.with_preset(preset, account, today)
-    start = start or today
     try:
-        end = end or min(max(today, start), LAST_DAY) + timedelta(days=1)
-        return query.with_period(check_range(start, end), account, today)
+        return query.with_period(read_range(start or today, end, today), account, today)
     except InputError as error:
-        reader.notices.append(f"{error.message}. Showing the current billing period.")
+        notices.append(f"{error.message}. Showing the current billing period.")
         return query
+
+
+def read_range(start: date, end: date | None, today: date) -> Period:
+    """From a day to another, or to the end of today, or of the first day if that is later.
+
+    Errors: ``InputError`` for a range that ``check_range`` refuses.
+    """
+    return check_range(start, end or min(max(today, start), LAST_DAY) + timedelta(days=1))

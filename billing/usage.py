@@ -98,6 +98,8 @@ class UsageLine:
     is_sandbox: bool
     flags: tuple[str, ...]
     destination: str | None = None  # the first digits of the other party's number
+    kind: str | None = None  # an SMS's purpose, a WhatsApp category
+    rated_status: str | None = None  # the status it was rated with, before any receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,18 @@ class Explanation:
     siblings: tuple[UsageLine, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class EventLines:
+    """One call or message with all its lines, oldest first; at least one.
+
+    ``counterparty``: the other party as it may be shown.
+    """
+
+    lines: tuple[UsageLine, ...]
+    counterparty: str | None
+    complete_to: datetime
+
+
 class UsageReader(Protocol):
     """Reads usage of one account. Hides what the scope hides; refuses what its plan lacks."""
 
@@ -189,6 +203,28 @@ class UsageReader(Protocol):
         filters: Filters,
     ) -> Reading:
         """Sums by the asked dimensions over booked days of a period."""
+        ...
+
+    def usage_by_hour(
+        self,
+        scope: AccountScope,
+        period: Period,
+        by: Sequence[Dimension],
+        filters: Filters,
+    ) -> Reading:
+        """Sums by local hour, the first key (an instant), and the asked dimensions.
+
+        By when it happened; what is booked on another day counts in that day's first hour.
+        """
+        ...
+
+    def event_lines(
+        self, scope: AccountScope, event: str, source: str | None, services: Sequence[str]
+    ) -> EventLines:
+        """Every line of one event of some services, found by either of its ids.
+
+        Errors: ``NotFoundError``; ``InputError`` for ``source`` where several have that id.
+        """
         ...
 
     def transactions(

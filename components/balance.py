@@ -24,6 +24,7 @@ SOON_DAYS = 7
 class BalanceIds:
     """Ids that keep their meaning, so that figures can be updated in place."""
 
+    MENU = "header-balance-menu"
     AMOUNT = "header-balance"
     LASTS = "header-lasts"
     AVAILABLE = "breakdown-available"
@@ -117,7 +118,7 @@ def balance_popover(view: BalanceView) -> html.Details:
         title="Balance breakdown",
         class_name="pop-end",
         button_class="balance-button",
-        element_id="header-balance-menu",
+        element_id=BalanceIds.MENU,
     )
 
 

@@ -73,6 +73,17 @@ class Crumb:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveView:
+    """What a page says of itself so that assets/80-live.js can keep it current.
+
+    ``address``: the page with its query. ``place``: how far into the ledger it was read.
+    """
+
+    address: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShellView:
     """What the frame shows. ``pages``: ids of ``NAVIGATION`` that exist for this person.
 
@@ -88,6 +99,7 @@ class ShellView:
     person: Person
     balance: BalanceView | None = None
     badges: tuple[tuple[str, int], ...] = ()
+    live: LiveView | None = None
 
 
 def shell(content: Any, view: ShellView) -> html.Div:
@@ -103,6 +115,17 @@ def shell(content: Any, view: ShellView) -> html.Div:
             ),
         ],
         className="app",
+        **_live(view),
+    )
+
+
+def _live(view: ShellView) -> dict[str, Any]:
+    if view.live is None or view.account is None:
+        return {}
+    return attributes(
+        data_live_view=view.live.address,
+        data_live_place=view.live.place,
+        data_live_account=view.account.id,
     )
 
 

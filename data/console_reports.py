@@ -30,9 +30,28 @@ def import_lines(report: ImportReport) -> Iterator[str]:
         yield f"Balance now {_money(report.balance_micros, report)}"
         if report.balance_micros < 0:
             yield "The wallet is overdrawn: usage-dashboard account top-up ID --amount …"
+    yield from _oddities(report)
     yield from (f"  {rejection}" for rejection in report.first_rejections)
+    if report.rows_rejected > len(report.first_rejections):
+        yield "Rejected rows by reason:"
+        for (field, fix), count in report.reasons.most_common():
+            yield f"  {count:,} × {field}: {fix}"
     if report.rejected_file:
         yield f"Every rejected row with its reason: {report.rejected_file}"
+
+
+def _oddities(report: ImportReport) -> Iterator[str]:
+    """What was taken otherwise than it stands in the log."""
+    if report.rows_skipped:
+        yield (
+            f"{report.rows_skipped:,} rows were attempts of answered calls: their talk lines "
+            "stand for them"
+        )
+    if report.rows_shifted:
+        yield (
+            f"{report.rows_shifted:,} rows have a local time that {report.zone_name} skipped when "
+            "clocks went forward: moved by the skipped hour and flagged shifted_time"
+        )
 
 
 def _money(micros: int, report: ImportReport) -> str:

@@ -12,13 +12,17 @@ from pathlib import Path
 
 from billing.clock import Clock
 from billing.errors import InputError
+from billing.money import MICROS_PER_UNIT
 from data.analytics.lake import Lake
+from data.analytics.opening import open_lake
 from data.clocks import open_clock
 from data.database import Database, open_database
 from data.identity import Pseudonyms
 from data.ledger.intake import Intake
+from data.ledger.movements import Movements
 from data.migrate import migrate
 from data.reading.usage_reader import LedgerReader
+from data.reading.wallet_reader import LedgerWalletReader
 from data.settings import MASK, Settings
 from data.writer import Writer
 
@@ -38,8 +42,11 @@ class Installation:
 
     @cached_property
     def lake(self) -> Lake:
-        """The analytics store, opened when first asked for (it costs most of a second)."""
-        return Lake(self.settings.data_dir, self.database)
+        """The analytics store, opened when first asked for (it costs most of a second).
+
+        One that another version of this program made is made again from the ledger first.
+        """
+        return open_lake(self.settings.data_dir, self.database, self.clock)
 
     @cached_property
     def reader(self) -> LedgerReader:
@@ -62,6 +69,20 @@ class Installation:
     def intake(self) -> Intake:
         """Takes live events in."""
         return Intake(self.writer, self.clock, self.pseudonyms)
+
+    @cached_property
+    def movements(self) -> Movements:
+        """Moves money by hand."""
+        return Movements(self.writer, self.clock, self._approval_limit_micros)
+
+    @cached_property
+    def wallet_reader(self) -> LedgerWalletReader:
+        """Reads wallet entries, lots and waiting requests."""
+        return LedgerWalletReader(self.database, self.clock, self._approval_limit_micros)
+
+    @property
+    def _approval_limit_micros(self) -> int:
+        return self.settings.approval_limit * MICROS_PER_UNIT
 
     def close(self) -> None:
         """Drains the writer, then closes analytics and the truth."""

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import logging
+import difflib
+import ipaddress
+import os
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from billing.errors import InputError
+from data.logs import LogFormat
 
 PREFIX = "USAGE_"
+ENV_FILE = ".env"
 MASK = "••••••"
+# Not settings, but names that tests and crash points of the product listen to.
+ALSO_KNOWN = ("USAGE_KILL_AT", "USAGE_PHASE_LOG", "USAGE_REAL_DATA")
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Settings(BaseSettings):
     """Every setting, named ``USAGE_…`` in the environment."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True
+        env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", frozen=True
     )
 
     data_dir: Path = Field(Path("var"), description="where the ledger and analytics files live")
@@ -29,48 +40,119 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="how much is logged"
     )
+    log_format: LogFormat = Field("auto", description="auto: text on a terminal, else JSON")
     clock_file: Path | None = Field(None, description="demo and tests: a file that tells the time")
     session_hours: int = Field(12, ge=1, le=720, description="how long a sign-in lasts")
     sync_seconds: int = Field(10, ge=1, le=3600, description="how often analytics catch up")
+    close_after_hours: int = Field(
+        72, ge=1, le=720, description="how long after its end a billing period is closed"
+    )
     cookie_secure: bool = Field(False, description="send cookies over HTTPS only")
+    trusted_proxies: str | None = Field(
+        None, description="proxies whose X-Forwarded-For and -Proto are believed, by commas"
+    )
+
+    approval_limit: int = Field(
+        500, ge=0, le=10**9,
+        description="what support may refund, adjust and grant an account a day, in its currency",
+    )  # fmt: skip
 
     @field_validator("data_dir", mode="after")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
+    @field_validator("base_url", mode="after")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+            raise ValueError("use an address such as https://usage.example")
+        return value.rstrip("/")
+
+    @field_validator("trusted_proxies", mode="after")
+    @classmethod
+    def _are_networks(cls, value: str | None) -> str | None:
+        if value is not None:
+            list(_networks(value))
+        return value
+
     @property
     def truth_url(self) -> str:
         """The database URL in effect."""
         return self.database_url or f"sqlite:///{self.data_dir / 'ledger.db'}"
+
+    @property
+    def proxy_networks(self) -> tuple[Network, ...]:
+        """Where a direct peer must come from for its forwarding headers to be believed."""
+        return tuple(_networks(self.trusted_proxies or ""))
+
+    @property
+    def is_always_secure(self) -> bool:
+        """Whether cookies may travel over HTTPS alone, however a request seems to come."""
+        return self.cookie_secure or (self.base_url or "").startswith("https://")
 
     def shown(self) -> list[tuple[str, str]]:
         """Each setting's name and effective value, secrets masked."""
         rows = []
         for name in type(self).model_fields:
             value = getattr(self, name)
-            shown = MASK if isinstance(value, SecretStr) else str(value)
+            shown = MASK if isinstance(value, SecretStr) else without_password(str(value))
             rows.append((f"{PREFIX}{name}".upper(), "(not set)" if value is None else shown))
         return rows
 
 
-def load_settings(**overrides: object) -> Settings:
-    """Settings in effect; ``InputError`` names the first setting that is wrong."""
+def load_settings(**overrides: Any) -> Settings:
+    """Settings in effect; ``InputError`` names the first setting that is wrong or unknown."""
+    _refuse_unknown(os.environ, "the environment")
+    file = overrides.get("_env_file", ENV_FILE)
+    if file is not None:
+        _refuse_unknown(dotenv_values(file), str(file))
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return Settings(**overrides)
     except ValidationError as error:
         first = error.errors()[0]
         name = f"{PREFIX}{'.'.join(str(part) for part in first['loc'])}".upper()
-        raise InputError(name, first.get("input"), first["msg"].lower()) from None
+        fix = first["msg"].removeprefix("Value error, ")
+        fix = fix[:1].lower() + fix[1:]
+        raise InputError(name, without_password(str(first.get("input"))), fix) from None
 
 
 def effective_settings(settings: Settings, host: str, port: int) -> Settings:
     """Settings of a server: without a base URL of its own, people reach it where it listens."""
-    base_url = settings.base_url or f"http://{host}:{port}"
+    shown = f"[{host}]" if ":" in host else host
+    base_url = settings.base_url or f"http://{shown}:{port}"
     return settings.model_copy(update={"base_url": base_url})
 
 
-def configure_logging(level: str) -> None:
-    """Plain logging of the standard library at the level asked for."""
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+def without_password(text: str) -> str:
+    """The text with the password of any URL in it masked."""
+    return re.sub(r"((?:^|//)[^:/@\s]*):[^/\s]*@", rf"\1:{MASK}@", text)
+
+
+def _refuse_unknown(given: Mapping[str, object], where: str) -> None:
+    """A name nobody reads is a slip that would go unnoticed: it stops the start."""
+    known = [f"{PREFIX}{name}".upper() for name in Settings.model_fields]
+    for name in sorted(given):
+        if not name.upper().startswith(PREFIX) or name.upper() in {*known, *ALSO_KNOWN}:
+            continue
+        near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.6)
+        fix = f"did you mean {near[0]}?" if near else "take it away, no setting has this name"
+        # Its value may be a secret under a wrong name, so it isn't shown.
+        raise InputError(f"the name in {where}", name, fix)
+
+
+def _networks(text: str) -> Iterator[Network]:
+    """The networks of a list by commas; ``ValueError`` for anything that isn't one."""
+    for part in filter(None, (each.strip() for each in text.split(","))):
+        try:
+            network = ipaddress.ip_network(part, strict=False)
+        except ValueError:
+            raise ValueError(
+                f"{part!r} is no address; use such as 10.0.0.5 or 10.0.0.0/8, by commas"
+            ) from None
+        if network.prefixlen == 0:
+            raise ValueError(f"{part!r} is everybody: name your proxies alone")
+        yield network

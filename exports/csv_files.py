@@ -23,6 +23,8 @@ TRANSACTION_COLUMNS = (
     "line_id", "metric", "service", "direction", "agent", "status", "reason", "campaign",
     "consumer", "base_units", "talk_seconds", "pulses", "connect_fee_micros", "cost_micros",
     "destination", "is_sandbox", "flags", "reverses_line_id", "received_at",
+    # From here on what another ledger needs to take the line as it is: new columns come last.
+    "kind", "rated_status", "priced_by",
 )  # fmt: skip
 SUMMARY_COLUMNS = (
     "metric", "metric_name", "service", "count", "units", "unit", "base_units", "cost",
@@ -35,8 +37,11 @@ DAILY_COLUMNS = (
 
 
 def safe_text(text: str | None) -> str:
-    """Text that no spreadsheet takes for a formula: a leading sign gets an apostrophe."""
-    if text and text.startswith(FORMULA_STARTS):
+    """Text that no spreadsheet takes for a formula: a leading sign gets an apostrophe.
+
+    So does text that begins with apostrophes and a sign, so that taking one off gives it back.
+    """
+    if text and text.lstrip("'").startswith(FORMULA_STARTS):
         return f"'{text}"
     return text or ""
 
@@ -93,11 +98,13 @@ def _transaction(line: UsageLine, zone: ZoneInfo, zone_name: str) -> Sequence[ob
         plain_amount(line.cost_micros), line.currency, safe_text(line.campaign),
         safe_text(line.consumer), line.booked_on, line.corrects_period or "",
         _instant(line.occurred_at), safe_text(line.source), safe_text(line.source_id), line.id,
-        line.metric, line.service, line.direction, line.agent or "", line.status,
+        line.metric, line.service, line.direction, line.agent or "", safe_text(line.status),
         safe_text(line.reason), safe_text(line.campaign_id), safe_text(line.consumer_id),
         line.base_units, line.talk_seconds, line.pulses, line.connect_fee_micros,
         line.cost_micros, line.destination or "", str(line.is_sandbox).lower(),
-        " ".join(line.flags), line.reverses_line_id or "", _instant(line.received_at),
+        safe_text(" ".join(line.flags)), line.reverses_line_id or "", _instant(line.received_at),
+        line.kind or "", safe_text(line.rated_status or line.status),
+        "list" if line.rate_id else "sender",
     )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """What every page shares: who is looking, the shell around the content, regions that fail alone.
 
 A page is rendered whole by one request, from its address alone. Each region of it is built by a
-function of its own, so that one that fails says so while the others stay.
+function of its own, so that one that fails says so while the others stay. A stream asks the same
+page for its live regions alone: the same code then builds only what moves with new usage.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from datetime import date, datetime
 from functools import cached_property
 from typing import Any, cast
 
-from flask import current_app
+from dash import html
+from flask import current_app, g
 
 from billing.access import AccountScope
 from billing.accounts import Account
@@ -26,19 +28,24 @@ from billing.plans import Gates
 from billing.queries import UsageQuery
 from components import format as fmt
 from components import shell, states
-from components.balance import BalanceView
+from components.balance import BalanceIds, BalanceView, balance_popover
 
 DESK = "usage_desk"
-PAGES = ("usage", "rates", "settings")
+LIVE = "live_regions"  # on flask.g: where a stream wants the live regions, instead of a page
+PAGES = ("usage", "balance", "rates", "settings")
 _log = logging.getLogger(__name__)
 
 
 @dataclass
 class Visit:
-    """One request for a page: the address it came with, and what the person may see."""
+    """One request for a page: the address it came with, and what the person may see.
+
+    ``live``: none for a whole page; else only live regions are built and put into it by id.
+    """
 
     path: str
     search: str
+    live: dict[str, Any] | None = None
 
     @cached_property
     def desk(self) -> Desk:
@@ -108,8 +115,24 @@ class Visit:
             zone=self.zone,
         )
 
-    def region(self, title: str, build: Callable[[], Any]) -> Any:
-        """What ``build`` gives, or a card that says what failed and offers to try again."""
+    def region(self, title: str, build: Callable[[], Any], live: str | None = None) -> Any:
+        """What ``build`` gives, or a card that says what failed and offers to try again.
+
+        ``live``: the region's name when it moves with new usage; a stream then sends it again.
+        """
+        if live is None:
+            return None if self.live is not None else self._guarded(title, build)
+        element_id, built = f"live-{live}", self._guarded(title, build)
+        if self.live is not None:
+            self.live[element_id] = built
+            return None
+        return html.Div(built, id=element_id, className="live")
+
+    def still(self, build: Callable[[], Any]) -> Any:
+        """What ``build`` gives, where only an address changes it: not built for a stream."""
+        return None if self.live is not None else build()
+
+    def _guarded(self, title: str, build: Callable[[], Any]) -> Any:
         try:
             return build()
         except ProductError as error:
@@ -131,17 +154,36 @@ def framed(
     crumbs: Sequence[shell.Crumb],
     content: Callable[[Visit], Sequence[Any]],
 ) -> Any:
-    """A whole page: the shell with navigation and balance around what ``content`` gives."""
-    visit = Visit(path, search or "")
+    """A whole page: the shell with navigation and balance around what ``content`` gives.
+
+    For a stream: the page's live regions by id.
+    """
+    visit = Visit(path, search or "", g.get(LIVE))
+    if visit.live is not None:
+        return _live_regions(visit, visit.live, content)
     try:
         view = _shell_view(visit, current, crumbs)
     except ProductError as error:
         return states.standalone(error.message)
     try:
-        body: Sequence[Any] = [_loading_notice(visit), *content(visit)]
+        body: Sequence[Any] = [_loading(visit), *content(visit)]
     except ProductError as error:
         body = [refused_state(error)]
     return shell.shell(list(body), view)
+
+
+def _live_regions(
+    visit: Visit, live: dict[str, Any], content: Callable[[Visit], Sequence[Any]]
+) -> dict[str, Any]:
+    view = _header_balance(visit)
+    if view is not None:
+        live[BalanceIds.MENU] = balance_popover(view).children
+    _loading(visit)
+    try:
+        content(visit)
+    except ProductError:  # the page says so where it stands; nothing of it is live
+        _log.debug("no live regions on %s", visit.path)
+    return live
 
 
 def refused_state(error: ProductError) -> Any:
@@ -162,6 +204,10 @@ def _period_kind(visit: Visit, period: Period) -> str | None:
     return "billing period" if period == visit.account.billing.period_of(period.start) else None
 
 
+def _loading(visit: Visit) -> Any:
+    return visit.region("What is loading", lambda: _loading_notice(visit), live="loading")
+
+
 def _loading_notice(visit: Visit) -> Any:
     percent = visit.desk.loading_percent()
     if percent is None:
@@ -171,6 +217,7 @@ def _loading_notice(visit: Visit) -> Any:
 
 def _shell_view(visit: Visit, current: str, crumbs: Sequence[shell.Crumb]) -> shell.ShellView:
     viewer, account = visit.desk.viewer(), visit.account
+    place = visit.desk.place(visit.scope)  # before anything is read, so that nothing is missed
     return shell.ShellView(
         pages=PAGES,
         current=current,
@@ -179,6 +226,7 @@ def _shell_view(visit: Visit, current: str, crumbs: Sequence[shell.Crumb]) -> sh
         accounts=tuple(_choice(each, visit.today) for each in visit.desk.accounts()),
         person=shell.Person(viewer.name, viewer.email, visit.scope.role.value),
         balance=_header_balance(visit),
+        live=shell.LiveView(visit.path + visit.search, place),
     )
 
 

@@ -85,13 +85,20 @@ def _content(visit: Visit, metric: Metric) -> Sequence[Any]:
             transactions.rate_link(metric, f"/billing/rates#{metric.id}"),
         ),
         states.notices(notices),
-        usage_bar(visit, query, path, metric.id),
-        visit.region("Headline", lambda: _headline(visit, query, metric, by_day()[0])),
+        visit.still(lambda: usage_bar(visit, query, path, metric.id)),
+        visit.region(
+            "Headline", lambda: _headline(visit, query, metric, by_day()[0]), live="headline"
+        ),
         visit.region("Explanation", lambda: _explanation(visit, query, path))
         if query.line
         else None,
-        visit.region("Timeline", lambda: _course(visit, query, metric, *by_day())),
-        visit.region("Transactions", lambda: _transactions(visit, query, metric, path)),
+        visit.region("Timeline", lambda: _course(visit, query, metric, *by_day()), live="course"),
+        visit.region(
+            "Transactions",
+            lambda: _transactions(visit, query, metric, path),
+            # A deeper page is a place one has walked to: it stays as it is.
+            live=None if query.cursor else "transactions",
+        ),
     ]
 
 

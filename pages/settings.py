@@ -21,6 +21,9 @@ BILLING = (
         Choice("Usage", "/billing/usage"), "What was spent, by metric, day and campaign."
     ),
     settings_page.SettingsLink(
+        Choice("Balance", "/billing/balance"), "What can be spent, until when, and every movement."
+    ),
+    settings_page.SettingsLink(
         Choice("Usage rates", "/billing/rates"), "What each metric means and costs."
     ),
 )

@@ -70,16 +70,18 @@ def _content(visit: Visit) -> Sequence[Any]:
         shell.page_head("Usage", period_text(visit, query.period)),
         states.notices(notices),
         visit.region("Where usage lies", lambda: _elsewhere(visit, query)),
-        usage_bar(visit, query, PATH),
+        visit.still(lambda: usage_bar(visit, query, PATH)),
         cards(
             [
-                visit.region("Spend", lambda: _spend(visit, query, usage())),
-                visit.region("Balance", lambda: balance_card(visit.balance_view)),
-                visit.region("How long it lasts", lambda: runway_card(visit.balance_view)),
+                visit.region("Spend", lambda: _spend(visit, query, usage()), live="spend"),
+                visit.region("Balance", lambda: balance_card(visit.balance_view), live="balance"),
+                visit.region(
+                    "How long it lasts", lambda: runway_card(visit.balance_view), live="runway"
+                ),
             ]
         ),
-        visit.region("Cost by day", lambda: _chart(visit, query, usage())),
-        visit.region("Usage by metric", lambda: _table(visit, query, usage())),
+        visit.region("Cost by day", lambda: _chart(visit, query, usage()), live="chart"),
+        visit.region("Usage by metric", lambda: _table(visit, query, usage()), live="metrics"),
         _side_by_side(visit, query),
     ]
 
@@ -104,8 +106,8 @@ def _elsewhere(visit: Visit, query: UsageQuery) -> Any:
 
 def _side_by_side(visit: Visit, query: UsageQuery) -> Any:
     return states.pair(
-        visit.region("Top consumers", lambda: _consumers(visit, query)),
-        visit.region("Month over month", lambda: _months(visit, query)),
+        visit.region("Top consumers", lambda: _consumers(visit, query), live="consumers"),
+        visit.region("Month over month", lambda: _months(visit, query), live="months"),
     )
 
 
@@ -216,6 +218,15 @@ def _months(visit: Visit, query: UsageQuery) -> Any:
 
 def _session(visit: Visit) -> Sequence[Any]:
     """A Free account: what its sandbox recorded since this sign-in, and what a plan adds."""
+    since = fmt.clock_time(visit.scope.session_started_at, visit.zone)
+    return [
+        shell.page_head("Usage", f"Sandbox usage since you signed in at {since}"),
+        states.sandbox_locked(),
+        visit.region("Sandbox usage", lambda: _session_table(visit), live="session"),
+    ]
+
+
+def _session_table(visit: Visit) -> Any:
     usage = session_usage(visit.desk.reader, visit.scope, visit.today)
     rows = tuple(
         metric_table.MetricRow(
@@ -224,20 +235,12 @@ def _session(visit: Visit) -> Sequence[Any]:
         )
         for row in usage.metrics
     )  # fmt: skip
-    since = fmt.clock_time(visit.scope.session_started_at, visit.zone)
-    return [
-        shell.page_head("Usage", f"Sandbox usage since you signed in at {since}"),
-        states.sandbox_locked(),
-        visit.region(
-            "Sandbox usage",
-            lambda: (
-                metric_table.session_table(rows, visit.account.currency, visit.account.locale)
-                if rows
-                else states.empty(
-                    "Nothing recorded in this session yet",
-                    "Send a sandbox call or message, then reload: it shows here with its cost.",
-                )
-            ),
-        ),
-        visit.watermark(usage.complete_to),
-    ]
+    table = (
+        metric_table.session_table(rows, visit.account.currency, visit.account.locale)
+        if rows
+        else states.empty(
+            "Nothing recorded in this session yet",
+            "Send a sandbox call or message: it shows here with its cost.",
+        )
+    )
+    return html.Div([table, visit.watermark(usage.complete_to)])

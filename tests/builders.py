@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import insert, select
 from sqlalchemy.event import listen
 
 from billing.accounts import Account
-from billing.events import CallEvent, SmsEvent, UsageEvent
+from billing.events import AnyEvent, CallEvent, SmsEvent
 from billing.lots import LotKind
 from billing.metrics import METRICS
 from billing.periods import BillingCalendar, ZoneHistory
@@ -146,7 +146,7 @@ class Ledger:
     def close(self) -> None:
         self.database.dispose()
 
-    def __enter__(self) -> "Ledger":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -166,7 +166,7 @@ class Ledger:
 
     def post(
         self,
-        *events: UsageEvent,
+        *events: AnyEvent,
         received_at: datetime | None = NOON,
         account_id: str = "acme",
         **rest: Any,
@@ -204,7 +204,7 @@ class Ledger:
                 insert(t.statements).values(
                     account_id=account_id, period_start=day(start), period_end=day(end),
                     opening_micros=0, charges_micros=0, closing_micros=0, currency="USD",
-                    closed_at=NOON,
+                    closed_at=NOON, last_entry_seq=0, last_line_seq=0,
                 )
             )  # fmt: skip
 

@@ -125,6 +125,7 @@ class LedgerBuilder:
         self.database = database
         self.paid_lot: dict[str, str] = {}
         self.posted: dict[str, int] = {}
+        self.receipts: dict[str, int] = {}  # how many each line has had
 
     def add_account(self, account_id: str = "acme", funds: int = 1_000_000_000) -> None:
         """An account with one paid lot from one top-up, and an empty overdraft lot."""
@@ -181,6 +182,33 @@ class LedgerBuilder:
             )
             seq_by_id = {row.id: row.seq for row in places}
         return [seq_by_id[line.id] for line in lines[:500]]
+
+    def add_receipts(self, *receipts: tuple[Line, str | None]) -> None:
+        """Writes receipts in order, in one transaction; each line's ``status`` follows.
+
+        A receipt of no status came too late: it changes nothing.
+        """
+        if not receipts:
+            return
+        rows = []
+        for line, status in receipts:
+            count = self.receipts[line.id] = self.receipts.get(line.id, 0) + 1
+            at = line.occurred_at + (timedelta(seconds=count) if status else -timedelta(days=1))
+            rows.append({
+                "account_id": line.account_id, "line_id": line.id, "event_id": new_id(),
+                "previous_status": line.status if status else None, "status": status or "queued",
+                "occurred_at": at, "stored_at": line.stored_at,
+            })  # fmt: skip
+            line.status = status or line.status
+        with self.database.write() as connection:
+            connection.execute(insert(t.events), [
+                {
+                    "account_id": row["account_id"], "source": "carrier", "id": row["event_id"],
+                    "event_id": row["event_id"], "type": "usage.status", "stored_at": NOW,
+                }
+                for row in rows
+            ])  # fmt: skip
+            connection.execute(insert(t.receipts), rows)
 
     def _charge(self, run: Any, lines: tuple[Line, ...]) -> None:
         entries, draws = [], []

@@ -14,10 +14,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI
 
-from api.server import build_server, server_config
+from api.server import StoppingServer, build_server, server_config
 from billing.access import AccountScope, Role
 from billing.events import CallEvent, SmsEvent, UsageEvent
 from billing.lots import LotKind
@@ -95,7 +94,7 @@ class LiveServer:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.application = build_server(self.installation, is_demo=False, reader=self.reader)
-        self._server = uvicorn.Server(
+        self._server = StoppingServer(
             server_config(self.application, "127.0.0.1", self.port, "warning")
         )
         self._thread = threading.Thread(target=self._server.run)

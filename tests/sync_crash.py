@@ -1,6 +1,6 @@
-"""A sync or a rebuild in a process of its own, to be killed at a named phase.
+"""A sync, a rebuild or an opening in a process of its own, to be killed at a named phase.
 
-``python -m tests.sync_crash sync|rebuild DIRECTORY`` with ``USAGE_KILL_AT`` and
+``python -m tests.sync_crash sync|rebuild|open DIRECTORY`` with ``USAGE_KILL_AT`` and
 ``USAGE_PHASE_LOG`` set; ``run`` does that.
 """
 
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from data.analytics.lake import Lake
+from data.analytics.opening import open_lake
 from data.analytics.rebuild import rebuild
 from data.analytics.sync import sync_all
 from data.database import open_database, sqlite_url
@@ -43,6 +44,8 @@ def main(work: str, directory: Path) -> None:
     database = open_database(sqlite_url(directory / TRUTH))
     if work == "sync":
         sync_all(database, Lake(directory, database), BATCH_ROWS)
+    elif work == "open":
+        open_lake(directory, database)
     else:
         rebuild(database, directory, limit=BATCH_ROWS)
 

@@ -19,6 +19,7 @@ from billing.limits import limit
 from billing.metrics import METRIC_BY_ID
 from data import tables as t
 from data import writer as writing
+from data.ledger.posting import Poster
 from tests.api_client import BATCH, STRUCTURED, ApiClient, call, codes, event, revoke, sms
 from tests.live import NOW, Live, LiveServer
 
@@ -234,7 +235,7 @@ def test_a_batch_counts_what_is_new_and_what_is_known(api):
 
 def test_the_rest_of_a_batch_goes_in(live, api):
     good = [sms() for _ in range(3)]
-    bad = [
+    bad: list[Any] = [
         sms(_id=""), sms(_type="usage.fax"), sms(_subject="globex"), sms(direction="sideways"),
         sms(_time="2026-11-22 09:00"), sms(at=NOW + HOUR), sms(at=NOW - timedelta(days=36)),
         event("call", direction="outbound"), sms(colour="red"), sms(segments=0),
@@ -262,6 +263,38 @@ def test_the_rest_of_a_batch_goes_in(live, api):
     assert body["rejected"][1]["id"] == bad[1]["id"]
     for each in good:
         assert len(lines(live, each["id"])) == 1
+
+
+def test_texts_that_no_file_can_hold_are_refused(api):
+    given = json.dumps([
+        {**sms(), "id": "\ud800"}, sms(_source="a\x00"), sms(campaign="a\nb"),
+        call(answered=False, outcome="\x1b[31m"), {**sms(), "\ud800": 1}, sms(consumer="\ud800"),
+        sms(),
+    ])  # fmt: skip
+    answer = api.http.post("/events", content=given, headers={"Content-Type": BATCH})
+    assert codes(answer) == dict.fromkeys(range(6), "invalid")
+    assert answer.json()["accepted"] == 1
+
+
+def test_a_fault_of_ours_takes_no_other_event_along(live, api, monkeypatch, caplog):
+    take = Poster._take
+
+    def fail(self: Poster, taken: Any, received_at: Any) -> Any:
+        if taken.id == "poison":
+            raise RuntimeError("a fault")
+        return take(self, taken, received_at)
+
+    monkeypatch.setattr(Poster, "_take", fail)
+    given = [sms(), sms(_id="poison"), sms()]
+    answer = api.send(*given)
+    assert codes(answer) == {1: "internal"}
+    assert answer.json()["accepted"] == 2
+    assert "a fault" not in answer.text
+    assert "a fault" in caplog.text
+    assert api.send_one(sms(_id="poison")).status_code == 500
+    monkeypatch.undo()
+    assert api.send_one(given[1]).status_code == 204
+    assert len(lines(live, "poison")) == 1
 
 
 def test_personal_values_are_not_repeated(api):

@@ -1,12 +1,19 @@
 """The commands, as somebody types them: their answers, errors and exit codes."""
 
+import contextlib
 import csv
+import json
 import os
+import re
+import signal
+import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 import app
@@ -89,6 +96,33 @@ def test_a_person_and_a_key_are_made_and_shown_once(usage, tmp_path: Path) -> No
     assert "Key (shown once)" in usage("key", "add", "--account", "acme", "--scope", "usage:read")
 
 
+def test_a_key_is_listed_and_revoked(usage, tmp_path: Path) -> None:
+    prepare(usage, tmp_path)
+    assert "No key yet" in usage("key", "list", "--account", "acme")
+    shown = usage("key", "add", "--account", "acme", "--scope", "usage:read").split()[-1]
+    usage("key", "add", "--account", "*", "--scope", "support")
+    listed = usage("key", "list", "--account", "acme")
+    assert shown not in listed
+    assert shown[:12] in listed
+    assert "usage:read" in listed
+    assert "revoked" not in listed
+    (line,) = listed.splitlines()
+    key_id = line.split()[0]
+    usage("key", "revoke", key_id, "--account", "*", code=2)
+    assert "revoked" not in usage("key", "list", "--account", "acme")
+    for _ in range(2):
+        assert "opens nothing" in usage("key", "revoke", key_id, "--account", "acme")
+    assert "revoked" in usage("key", "list", "--account", "acme")
+    assert "support" in usage("key", "list", "--account", "*")
+    assert "no account 'nobody'" in usage("key", "list", "--account", "nobody", code=2)
+    with sqlite3.connect(tmp_path / "data" / "ledger.db") as ledger:
+        noted = ledger.execute(
+            "SELECT actor, account_id, action FROM audit ORDER BY rowid"
+        ).fetchall()
+    assert noted[:2] == [("command", "acme", "key_added"), ("command", None, "key_added")]
+    assert ("command", "acme", "key_revoked") in noted
+
+
 def test_a_top_up_repays_debt_first(usage, tmp_path: Path) -> None:
     prepare(usage, tmp_path)
     (tmp_path / "more.csv").write_text(CALLS.replace("may", "jun"))
@@ -153,6 +187,109 @@ def test_a_wrong_setting_stops_the_start_in_one_line(usage) -> None:
     assert "USAGE_LOG_LEVEL 'LOUD'" in told
     told = usage("verify", code=2, USAGE_DATABASE_URL="mysql://x/y")
     assert "USAGE_DATABASE_URL" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("USAGE_LOGLEVEL", "did you mean USAGE_LOG_LEVEL?"),
+        ("USAGE_SECRET", "did you mean USAGE_SECRET_KEY?"),
+        ("USAGE_DATADIR", "did you mean USAGE_DATA_DIR?"),
+        ("usage_syncseconds", "did you mean USAGE_SYNC_SECONDS?"),
+        ("USAGE_ZZZZ", "no setting has this name"),
+    ],
+)
+def test_a_name_that_is_no_setting_stops_the_start(usage, tmp_path: Path, name, told) -> None:
+    (tmp_path / ".env").write_text(f"{name}=a-secret-value\nOTHER=1\n")
+    words = usage("verify", code=2).split()
+    assert f"the name in .env '{name}' is not valid: " in " ".join(words)
+    (tmp_path / ".env").write_text("OTHER=1\nusage_log_level=WARNING\n")
+    assert "✗" not in usage("verify")
+    words = usage("verify", code=2, **{name: "a-secret-value"}).split()
+    assert told in " ".join(words)
+    assert f"the name in the environment '{name}' is not valid" in " ".join(words)
+    assert "a-secret-value" not in words
+    assert "Traceback" not in words
+
+
+SERVE = {"USAGE_SECRET_KEY": "a long secret of this test only"}
+
+
+@pytest.mark.parametrize(
+    ("options", "settings", "told"),
+    [
+        ([], {"USAGE_SYNC_SECONDS": "0"}, "USAGE_SYNC_SECONDS '0'"),
+        ([], {"USAGE_SESSION_HOURS": "long"}, "USAGE_SESSION_HOURS 'long'"),
+        ([], {"USAGE_LOG_FORMAT": "xml"}, "USAGE_LOG_FORMAT 'xml'"),
+        ([], {"USAGE_TRUSTED_PROXIES": "proxy"}, "'proxy' is no address; use such as 10.0.0.5"),
+        ([], {"USAGE_BASE_URL": "usage"}, "use an address such as https://usage.example"),
+        ([], {"USAGE_SECRET_KEY": "short"}, "USAGE_SECRET_KEY '••••••'"),
+        ([], {"USAGE_CLOCK_FILE": "now.txt"}, "USAGE_CLOCK_FILE 'now.txt'"),
+        ([], {"USAGE_DATABASE_URL": "mysql://me:hush@db/x"}, "USAGE_DATABASE_URL"),
+        ([], {"USAGE_DATABASE_URL": "me:hush@db/x"}, "USAGE_DATABASE_URL"),
+        (["--host", "203.0.113.1"], {}, "host '203.0.113.1'"),
+        (["--host", "no such host"], {}, "host 'no such host'"),
+        (["--port", "BUSY"], {}, "choose another port (address already in use)"),
+    ],
+)
+def test_a_server_that_cannot_start_says_why_in_one_line(usage, options, settings, told) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = str(busy.getsockname()[1])
+        options = [port if each == "BUSY" else each for each in options]
+        if "--port" not in options:
+            options = [*options, "--port", free_port()]
+        text = usage("serve", *options, code=2, **{**SERVE, **settings})
+    assert told in " ".join(text.split())
+    assert "Traceback" not in text
+    assert "hush" not in text
+    assert len(text.strip().splitlines()) == 1
+
+
+def free_port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+def test_a_server_prints_its_settings_and_what_is_missing(tmp_path: Path) -> None:
+    port = free_port()
+    settings = {
+        **SERVE, "USAGE_DATA_DIR": str(tmp_path), "USAGE_BASE_URL": "https://usage.example/",
+        "USAGE_LOG_LEVEL": "INFO",
+    }  # fmt: skip
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("USAGE_")}
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "app.py"), "serve", "--port", port],
+        env={**kept, **settings, "COLUMNS": "200"}, cwd=tmp_path, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    ) as server:  # fmt: skip
+        status_code: int | None = None
+        try:
+            for _ in range(300):
+                with contextlib.suppress(httpx.TransportError):
+                    ready = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5)
+                    status_code = ready.status_code
+                    break
+                assert server.poll() is None, server.communicate()
+                time.sleep(0.1)
+            assert status_code == 200
+        finally:
+            server.send_signal(signal.SIGTERM)
+            told, logged = server.communicate(timeout=30)
+    assert server.returncode == 0
+    for name, value in (
+        ("USAGE_SECRET_KEY", "••••••"), ("USAGE_BASE_URL", "https://usage.example"),
+        ("USAGE_LOG_FORMAT", "auto"), ("USAGE_TRUSTED_PROXIES", "(not set)"),
+    ):  # fmt: skip
+        assert re.search(rf"{name} +{re.escape(value)}$", told, re.MULTILINE), told
+    assert f"http://127.0.0.1:{port}, reached as https://usage.example" in told
+    for missing in ("No account yet", "Nobody can sign in", "No price list", "names no proxy"):
+        assert missing in told
+    assert SERVE["USAGE_SECRET_KEY"] not in told + logged
+    lines = [json.loads(line) for line in logged.splitlines()]
+    assert {"uvicorn.error", "usage.access"} <= {line["logger"] for line in lines}
 
 
 def test_a_rejected_row_is_listed_and_the_rest_goes_in(usage, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from billing.periods import PRESET_BY_ID, Period, check_range
 from billing.queries import (
     LONGEST_ADDRESS,
     LONGEST_NAME,
-    MOST_FILTER_VALUES,
     STATUSES,
     Filters,
     Granularity,
@@ -22,6 +21,7 @@ from billing.queries import (
     default_query,
     parse_search,
 )
+from billing.query_values import MOST_FILTER_VALUES
 from tests.builders import account, day
 
 TODAY = day("2026-11-22")

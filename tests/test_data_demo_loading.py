@@ -193,7 +193,7 @@ def test_usage_of_a_closed_period_counts_when_it_comes(tmp_path: Path):
         connection.execute(
             text(
                 "INSERT INTO statements VALUES ('acme-outreach', '2026-11-01', '2026-12-01', "
-                "0, 0, 0, 'INR', 0)"
+                "0, 0, 0, 'INR', 0, 0, 0)"
             )
         )
     demo.extend_demo(database, after(12), PSEUDONYMS)

@@ -288,7 +288,9 @@ def test_the_import_row_tells_how_it_went(target: ImportTarget, calls):
 
 def test_nothing_comes_into_a_closed_period(target: ImportTarget, calls):
     month = {"account_id": "acme", "currency": "USD", "closed_at": NOW - timedelta(days=1)}
-    sums = {"opening_micros": 0, "charges_micros": 0, "closing_micros": 0}
+    sums = dict.fromkeys(
+        ("opening_micros", "charges_micros", "closing_micros", "last_entry_seq", "last_line_seq"), 0
+    )
     with target.database.write() as connection:
         connection.execute(
             t.statements.insert().values(

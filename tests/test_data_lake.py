@@ -11,17 +11,15 @@ from sqlalchemy import delete
 
 from data.analytics.lake import (
     CATALOG,
-    VIEWS,
     Lake,
     LakeConflictError,
     LakeError,
     current_generation,
     data_files,
     extension_file,
-    view,
-    view_parameters,
 )
 from data.analytics.sync import sync_all
+from data.analytics.views import VIEWS, view, view_parameters
 from data.database import Database
 from data.tables import facts
 from tests.ledger_builder import LedgerBuilder, Line, open_store

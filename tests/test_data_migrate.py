@@ -16,7 +16,7 @@ from data.ledger.guards import guard_names
 from data.migrate import migrate
 from data.tables import metadata
 
-HEAD = "0002"
+HEAD = "0004"
 
 
 def schema(database: Database) -> list[tuple[str, str, str]]:

@@ -79,6 +79,7 @@ def check_pages(shared: Store, ledger, filters, period, sort, limit) -> None:
     who = scope(account(account_id))
     by_id = {line.id: line for line in written}
     everything = list(shared.reader.stream_lines(who, AUTUMN.span(period), ALL))
+    assert all(n.status == by_id[n.id].status for n in everything)
     kept = [(n.seq, by_id[n.id]) for n in everything if passes(by_id[n.id], period, filters)]
     expected = in_order(kept, sort)
 
@@ -87,6 +88,7 @@ def check_pages(shared: Store, ledger, filters, period, sort, limit) -> None:
     while True:
         page = shared.reader.transactions(who, period, filters, sort, cursor, limit)
         pages.append([line.seq for line in page.lines])
+        assert all(line.status == by_id[line.id].status for line in page.lines)
         if page.next_cursor is None:
             break
         cursor = page.next_cursor

@@ -184,11 +184,13 @@ def test_a_free_account_takes_sandbox_usage_only(ledger: Ledger):
         ("2026-11-01 00:00", "2026-11-01", None),
         ("2026-10-31 23:59", "2026-11-22", "2026-10-01"),
         ("2026-09-15 12:00", "2026-11-22", "2026-09-01"),
+        ("2026-08-31 12:00", "2026-08-31", None),  # from before the first statement
     ],
 )
 def test_a_late_event_counts_in_the_open_period(
     ledger: Ledger, occurred: str, booked: str, corrects: str | None
 ):
+    ledger.close_period("2026-09-01", "2026-10-01")
     ledger.close_period("2026-10-01", "2026-11-01")
     assert statuses(ledger.post(sms("1", occurred))) == ["accepted"]
     (line,) = ledger.rows(t.usage_lines)

@@ -1,8 +1,9 @@
-"""Sync: each line exactly once, whatever is killed, competes or comes late."""
+"""Sync: each line and receipt exactly once, whatever is killed, competes or comes late."""
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from sqlalchemy import func, select
 
 from billing.clock import FixedClock
 from billing.periods import Period
-from billing.queries import Filters
+from billing.queries import Filters, TransactionSort
 from billing.usage import Dimension
 from data.analytics.lake import (
     ROLLUPS,
@@ -29,12 +30,14 @@ from data.phases import REBUILD_PHASES, SYNC_PHASES
 from data.proof.seals import SEALED_COLUMNS
 from data.proof.verify import verify
 from data.reading.usage_reader import LedgerReader
-from data.tables import seals, usage_lines
+from data.tables import receipts, seals, usage_lines
 from tests import sync_crash
 from tests.ledger_builder import NOW, LedgerBuilder, Line, account, open_store, scope
+from tests.reading import by_status
 
 AUTUMN = Period(date(2026, 9, 1), date(2026, 12, 1))
 ALL = Filters()
+DELIVERED = Filters(statuses=("delivered",))
 
 
 @pytest.fixture
@@ -146,18 +149,32 @@ def test_two_syncers_at_once_double_nothing(tmp_path, database, builder, lake):
 
 
 def test_killed_at_any_phase_nothing_is_lost_or_doubled(tmp_path, database, builder, lake):
-    count = 0
+    count, lines = 0, []
     for kill_at in SYNC_PHASES:
-        builder.add_lines(*some_lines(50, first=count))
+        new = some_lines(50, first=count)
+        builder.add_lines(*new)
+        # Receipts of lines that come with them, and of lines that went over long before.
+        lines += new
+        builder.add_receipts(
+            *(
+                (line, ("delivered", None)[n % 5 == 4])
+                for n, line in enumerate([*new[::3], *lines[::20]])
+            )
+        )
         count += 50
+        expected_statuses = dict(Counter(line.status for line in lines))
         code, phases = sync_crash.run("sync", tmp_path, kill_at)
         assert code == -9, f"{kill_at} was never reached"
         assert phases == list(SYNC_PHASES[: SYNC_PHASES.index(kill_at) + 1])
         assert total(database, lake) == (count, count * (count + 1) // 2), kill_at
+        assert by_status(database, lake) == expected_statuses, kill_at
     builder.add_lines(*some_lines(10, first=count))
+    builder.add_receipts((lines[0], "read"), (lines[0], "failed"))
+    lines += some_lines(10, first=count)
     count += 10
     sync_all(database, lake, 17)
     expected = (count, count * (count + 1) // 2)
+    assert by_status(database, lake) == dict(Counter(line.status for line in lines))
     assert held(lake) == held(lake, "roll_day") == total(database, lake) == expected
     assert verify(database, lake).passed
 
@@ -247,7 +264,7 @@ def test_sums_in_many_pieces_become_one_cell_each(database, builder, lake):
 def test_readers_are_exact_while_lines_come_in_and_are_carried_over(
     tmp_path, database, builder, lake
 ):
-    check_readers(tmp_path, database, builder, lake, writes=60, rebuilds=0)
+    check_readers(tmp_path, database, builder, lake, writes=40, rebuilds=0)
 
 
 @pytest.mark.long
@@ -255,19 +272,43 @@ def test_readers_stay_exact_for_long_and_through_rebuilds(tmp_path, database, bu
     check_readers(tmp_path, database, builder, lake, writes=500, rebuilds=4)
 
 
+def ledger_count(database: Database, table=usage_lines) -> int:
+    with database.read() as connection:
+        return connection.scalar(select(func.count()).select_from(table)) or 0
+
+
+def wrong_delivered(database: Database, reader: LedgerReader, turn: int) -> list[str]:
+    """What is wrong with one read of what ``check_readers`` says was delivered."""
+    who, wrong, is_full = scope(account()), [], False
+    least = ledger_count(database, receipts)
+    if turn % 2:
+        sort = (TransactionSort.NEWEST, TransactionSort.COST)[turn // 2 % 2]
+        lines = reader.transactions(who, AUTUMN, DELIVERED, sort, None, 1_000).lines
+        count, is_full = len(lines), len(lines) == 1_000
+        if any(line.status != "delivered" for line in lines):
+            wrong.append("a line was listed that isn't delivered")
+    else:
+        by = [[], [Dimension.STATUS], [Dimension.DAY, Dimension.CAMPAIGN]][turn // 2 % 3]
+        cells = reader.usage(who, AUTUMN, by, DELIVERED).cells
+        count = sum(cell.count for cell in cells)
+        if any(cell.count < 0 or cell.cost_micros != 10 * cell.count for cell in cells):
+            wrong.append("a cell of delivered lines is torn")
+    most = ledger_count(database, receipts)
+    if (count % 20 or not least <= count <= most) and not is_full:
+        wrong.append(f"{count} delivered, between {least} and {most}")
+    return wrong
+
+
 def check_readers(tmp_path, database, builder, lake, *, writes: int, rebuilds: int) -> None:
     """A writer, a syncer, a merger and readers at once: no read may be wrong or go back.
 
     Each write adds ten lines of cost 10 in one transaction, so every sum is ten times its count
-    and never torn; what the ledger had before a read must be in it.
+    and never torn; what the ledger had before a read must be in it. Each second write says in
+    another transaction that twenty lines were delivered, ten of which may be in the lake already.
     """
     reader = LedgerReader(database, lake, FixedClock(NOW))
     who, done, wrong = scope(account()), threading.Event(), []
     reads = [0, 0]
-
-    def ledger_count() -> int:
-        with database.read() as connection:
-            return connection.scalar(select(func.count()).select_from(usage_lines)) or 0
 
     def keep(work) -> None:
         while not done.is_set():
@@ -279,14 +320,15 @@ def check_readers(tmp_path, database, builder, lake, *, writes: int, rebuilds: i
 
     def read(place: int) -> None:
         by = [[], [Dimension.DAY], [Dimension.CAMPAIGN, Dimension.STATUS]][reads[place] % 3]
-        least = ledger_count()
+        least = ledger_count(database)
         cells = reader.usage(who, AUTUMN, by, ALL).cells
-        most = ledger_count()
+        most = ledger_count(database)
         count = sum(cell.count for cell in cells)
         if not least <= count <= most or count % 10:
             wrong.append(f"{count} lines, between {least} and {most}")
         if sum(cell.cost_micros for cell in cells) != 10 * count:
             wrong.append(f"costs of {count} lines are torn")
+        wrong.extend(wrong_delivered(database, reader, reads[place]))
         reads[place] += 1
 
     threads = [
@@ -295,8 +337,13 @@ def check_readers(tmp_path, database, builder, lake, *, writes: int, rebuilds: i
     ]
     for thread in threads:
         thread.start()
+    last: list[Line] = []
     for n in range(writes):
-        builder.add_lines(*(Line(cost=10, day=date(2026, 10, 1 + n % 28)) for _ in range(10)))
+        last += [Line(cost=10, day=date(2026, 10, 1 + n % 28)) for _ in range(10)]
+        builder.add_lines(*last[-10:])
+        if n % 2:
+            builder.add_receipts(*((line, "delivered") for line in last))
+            last.clear()
         if rebuilds and n % (writes // rebuilds) == 0:
             rebuild(database, tmp_path)
         elif n % 10 == 9:
@@ -307,5 +354,6 @@ def check_readers(tmp_path, database, builder, lake, *, writes: int, rebuilds: i
     assert not wrong
     assert min(reads) > 3, reads
     sync_all(database, lake)
-    assert held(lake) == (10 * writes, 100 * writes)
+    assert held(lake) == held(lake, "roll_day") == (10 * writes, 100 * writes)
+    assert by_status(database, lake) == {"delivered": 10 * writes}
     assert verify(database, lake).passed

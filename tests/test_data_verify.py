@@ -26,6 +26,9 @@ CHARGES = "charges: one entry a line, one line an entry"
 LINES = "lines: each has its account and event"
 SEALS = "seals: chain and every sealed line"
 LAKE_LINES = "analytics: lines = ledger"
+RECEIPTS = "receipts: each has its line, account and event"
+CHAIN = "receipts: each moves its line from where it stood"
+MOVES = "analytics: moves = receipts"
 ROLL_DAY = "analytics: roll_day = ledger"
 ROLL_CAMPAIGN = "analytics: roll_campaign = ledger"
 ROLL_CONSUMER = "analytics: roll_consumer = ledger"
@@ -52,8 +55,13 @@ def sound(tmp_path_factory) -> tuple[Path, list[Line]]:
     ]
     lake = Lake(directory, database)
     builder.add_lines(*lines[:50])
+    builder.add_receipts(
+        (lines[1], "delivered"), (lines[4], "delivered"), (lines[1], "read"),
+        (lines[47], "failed"), (lines[4], None),
+    )  # fmt: skip
     sync_all(database, lake, 20)
     builder.add_lines(*lines[50:])
+    builder.add_receipts((lines[1], "failed"))
     lake.close()
     with database.write() as connection:
         connection.execute(
@@ -61,7 +69,7 @@ def sound(tmp_path_factory) -> tuple[Path, list[Line]]:
                 account_id="acme", period_start=date(2026, 10, 1), period_end=date(2026, 11, 1),
                 opening_micros=_booked(lines, 9), closing_micros=_booked(lines, 10),
                 charges_micros=_booked(lines, 9) - _booked(lines, 10), currency="USD",
-                closed_at=NOW,
+                closed_at=NOW, last_entry_seq=1_000, last_line_seq=1_000,
             )
         )  # fmt: skip
     database.dispose()
@@ -137,6 +145,7 @@ def test_a_sound_ledger_passes_every_check(store: Store):
     assert figures[WALLET] == {"accounts": 2}
     assert figures[SEALS] == {"seals": 3, "lines": 50}
     assert figures[LAKE_LINES] == {"lines": 45}
+    assert (figures[RECEIPTS], figures[MOVES]) == ({"receipts": 6}, {"moves": 4})
     assert figures["statements = wallet by booking date"] == {"statements": 1}
 
 
@@ -332,3 +341,60 @@ def test_many_broken_rows_are_counted_and_the_first_named(store: Store):
     assert check.figures["broken"] == 50
     assert len(check.broken) == 21
     assert check.broken[-1] == "… and 30 more"
+
+
+@pytest.mark.parametrize(
+    ("sql", "broken", "expected"),
+    [
+        ("UPDATE receipts SET status = 'failed' WHERE seq = 1", {CHAIN, MOVES, ROLL_DAY},
+         "receipt seq 3 of acme"),
+        ("UPDATE receipts SET status = 'read' WHERE seq = 4", {MOVES, ROLL_DAY},
+         "receipt seq 4 (line seq 48, sent to read): status read in the ledger, failed in"),
+        ("UPDATE receipts SET previous_status = NULL WHERE seq = 4", {CHAIN, MOVES, ROLL_DAY},
+         "receipt seq 4 of beta"),
+        ("UPDATE receipts SET previous_status = 'delivered' WHERE seq = 5",
+         {CHAIN, MOVES, ROLL_DAY}, "receipt seq 5 of acme"),
+        ("UPDATE receipts SET occurred_at = 0 WHERE seq = 4", {CHAIN}, "receipt seq 4 of beta"),
+        ("DELETE FROM receipts WHERE seq = 3", {RECEIPTS, CHAIN, MOVES, ROLL_DAY},
+         "neither recorded nor waiting"),
+        ("DELETE FROM receipts WHERE seq = 6", {RECEIPTS}, "neither recorded nor waiting"),
+        ("UPDATE receipts SET line_id = 'lost' WHERE seq = 4", {RECEIPTS, MOVES, ROLL_DAY},
+         "receipt seq 4 of beta: line lost is missing"),
+        ("UPDATE receipts SET account_id = 'nobody' WHERE seq = 4", {RECEIPTS},
+         "receipt seq 4 of nobody: no such account"),
+        ("DELETE FROM events WHERE event_id = (SELECT event_id FROM receipts WHERE seq = 4)",
+         {RECEIPTS}, "receipt seq 4 of beta: its event "),
+        ("INSERT INTO pending_receipts SELECT account_id, source, id, 'late', 'read', 0, 0 "
+         "FROM events WHERE event_id = (SELECT event_id FROM usage_lines WHERE seq = 8)",
+         {RECEIPTS}, "receipt late of beta: waits for "),
+    ],
+)  # fmt: skip
+def test_an_altered_receipt_is_named(store: Store, sql: str, broken: set[str], expected: str):
+    store.tamper(sql)
+    found = failed(store.verify())
+    assert set(found) == broken
+    assert expected in " ".join(text for texts in found.values() for text in texts)
+
+
+def test_receipts_of_another_account_are_not_looked_at(store: Store):
+    store.tamper("UPDATE receipts SET status = 'read' WHERE seq = 4")
+    assert failed(store.verify("acme")) == {}
+    assert set(failed(store.verify("beta"))) == {MOVES, ROLL_DAY}
+
+
+@pytest.mark.parametrize(
+    ("sql", "name", "expected"),
+    [
+        ("DELETE FROM lake.roll_day WHERE line_count < 0", ROLL_DAY, "line_count"),
+        ("DELETE FROM lake.moves WHERE seq = 3", MOVES,
+         "receipt seq 3 (line seq 2, delivered to read) is missing from analytics"),
+        ("INSERT INTO lake.moves SELECT * FROM lake.moves WHERE seq = 3", MOVES,
+         "receipt seq 3 (line seq 2, delivered to read) is not in the ledger"),
+        ("UPDATE lake.moves SET cost_micros = 7 WHERE seq = 3", MOVES,
+         "receipt seq 3 (line seq 2, delivered to read): cost_micros 101 in the ledger, 7 in"),
+    ],
+)  # fmt: skip
+def test_an_altered_move_is_named(lake_store: Store, sql: str, name: str, expected: str):
+    lake_store.tamper_lake(sql)
+    ((found, broken),) = failed(lake_store.verify()).items()
+    assert (found, expected in broken[0]) == (name, True)

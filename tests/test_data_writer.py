@@ -244,6 +244,12 @@ def test_a_database_that_can_not_begin_answers_with_its_error():
 
 
 # --- two lanes -------------------------------------------------------------------------------
+def settle(*answers: Future[Any]) -> None:
+    """Returns once all are written; raises what one of them raised."""
+    for answer in answers:
+        answer.result(PATIENCE_SECONDS)
+
+
 def ordered(order: list[str], name: str) -> Callable[[Connection], str]:
     def work(connection: Connection) -> str:
         order.append(name)
@@ -261,15 +267,15 @@ def commits(database: Database) -> list[int]:
 
 def test_decisions_never_wait_behind_bulk(database: Database):
     """With 1,000 rows of bulk waiting, a decision goes into the next transaction, first."""
-    writer, order = Writer(database, slice_rows=100), []
+    writer = Writer(database, slice_rows=100)
+    order: list[str] = []
     gate, held = hold(writer)
     pieces = [(ordered(order, f"bulk {n}"), 100) for n in range(10)]
     bulk = writer.submit_bulk("acme", pieces)
     decisions = [writer.submit(ordered(order, f"decision {n}")) for n in range(5)]
     seen = commits(database)
     gate.opened.set()
-    for answer in [held, *bulk, *decisions]:
-        answer.result(PATIENCE_SECONDS)
+    settle(held, *bulk, *decisions)
     writer.close()
     assert order[:6] == [*(f"decision {n}" for n in range(5)), "bulk 0"], "and one slice of bulk"
     assert order[6:] == [f"bulk {n}" for n in range(1, 10)]
@@ -277,13 +283,13 @@ def test_decisions_never_wait_behind_bulk(database: Database):
 
 
 def test_bulk_is_taken_from_one_account_after_another(database: Database):
-    writer, order = Writer(database), []
+    writer = Writer(database)
+    order: list[str] = []
     gate, held = hold(writer)
     big = writer.submit_bulk("big", [(ordered(order, f"big {n}"), 100) for n in range(20)])
     small = writer.submit_bulk("small", [(ordered(order, "small"), 1)])
     gate.opened.set()
-    for answer in [held, *big, *small]:
-        answer.result(PATIENCE_SECONDS)
+    settle(held, *big, *small)
     writer.close()
     assert order.index("small") == 1
 
@@ -294,7 +300,7 @@ def test_a_broken_piece_fails_alone(writer: Writer, database: Database):
         raise ValueError("broken")
 
     pieces = [(note("a"), 1), (broken, 1), (note("b"), 1)]
-    first, second, third = writer.submit_bulk("acme", pieces)  # type: ignore[arg-type]
+    first, second, third = writer.submit_bulk("acme", pieces)
     assert first.result(PATIENCE_SECONDS) == "a"
     with pytest.raises(ValueError, match="broken"):
         second.result(PATIENCE_SECONDS)
@@ -328,15 +334,15 @@ def test_pieces_of_one_transaction_share_until_one_breaks(writer: Writer):
 @pytest.mark.parametrize("bound", ["MOST_ACCOUNT_ROWS", "MOST_BULK_ROWS"])
 def test_bulk_is_bounded_all_or_nothing(database: Database, monkeypatch, bound: str):
     monkeypatch.setattr(writing, bound, 250)
-    writer, order = Writer(database), []
+    writer = Writer(database)
+    order: list[str] = []
     gate, held = hold(writer)
     taken = writer.submit_bulk("acme", [(ordered(order, "a"), 100), (ordered(order, "b"), 100)])
     with pytest.raises(BusyError) as refusal:
         writer.submit_bulk("acme", [(ordered(order, "c"), 50), (ordered(order, "d"), 50)])
     assert refusal.value.retry_after_seconds >= 1
     gate.opened.set()
-    for answer in [held, *taken]:
-        answer.result(PATIENCE_SECONDS)
+    settle(held, *taken)
     writer.close()
     assert order == ["a", "b"]
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from api.problems import problem, refusal
-from api.v1 import balance, events
+from api.problems import no_answer, problem, refusal
+from api.v1 import balance, calls, events, rates, transactions, usage, wallet
+from api.v1.description import describe
+from api.v1.etags import BodyLimit, Etags
+from api.v1.parameters import only_known
 from api.v1.services import Services
 from billing.errors import ProductError, shorten
 from billing.usage import UsageReader
@@ -20,17 +24,21 @@ from data.installation import Installation
 
 TITLE = "Usage Dashboard API"
 VERSION = "1.0.0"
-ROUTERS = (balance.router, events.router)
-_CODES = {404: "not_found", 405: "method_not_allowed"}
-_log = logging.getLogger(__name__)
+ROUTERS = (
+    events.router, usage.router, transactions.router, calls.router, rates.router, balance.router,
+    wallet.router,
+)  # fmt: skip
 
 
 def build_api(installation: Installation, reader: UsageReader | None = None) -> FastAPI:
     """The application; ``reader`` replaces the installation's own, for tests."""
     api = FastAPI(
         title=TITLE, version=VERSION, openapi_url="/openapi.json", docs_url=None, redoc_url=None,
-        servers=[{"url": "/api/v1"}], root_path_in_servers=False,
+        servers=[{"url": "/api/v1"}], root_path_in_servers=False, redirect_slashes=False,
+        dependencies=[Depends(only_known)], generate_unique_id_function=_operation_id,
     )  # fmt: skip
+    api.add_middleware(BodyLimit)
+    api.add_middleware(Etags)
     api.state.services = Services(installation, reader or installation.reader)
     for router in ROUTERS:
         api.include_router(router)
@@ -38,7 +46,13 @@ def build_api(installation: Installation, reader: UsageReader | None = None) -> 
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _http)
     api.add_exception_handler(Exception, _failed)
+    description = cache(lambda: describe(api))
+    api.openapi = description  # type: ignore[method-assign]  # FastAPI's own way to extend it
     return api
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
@@ -69,13 +83,9 @@ def _one_error(error: Any) -> dict[str, str]:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException), "registered for these alone"
-    code = _CODES.get(error.status_code, "refused")
-    detail = f"There is no call {request.method} {shorten(request.url.path)}."
-    if error.status_code not in _CODES:
-        detail = str(error.detail)
-    return problem(request, error.status_code, code, detail, headers=error.headers)
+    return no_answer(request, error)
 
 
-async def _failed(request: Request, error: Exception) -> JSONResponse:
-    _log.error("%s %r", request.method, request.url.path, exc_info=error)
+async def _failed(request: Request, _: Exception) -> JSONResponse:
+    """Only the answer: the server around it logs the fault, with the request's id."""
     return problem(request, 500, "internal", "Something failed here; it has been noted.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from billing.errors import ProductError
 from billing.limits import limit
@@ -42,4 +43,6 @@ async def read_body(request: Request) -> bytes:
                     raise BodyTooLargeError
     except TimeoutError:
         raise TooSlowError(f"The body did not arrive within {BODY_SECONDS} s.") from None
+    except ClientDisconnect:  # nobody reads the answer; it is no fault of this server either
+        raise TooSlowError("The body was broken off.") from None
     return bytes(body)

@@ -20,6 +20,7 @@ from billing.accounts import Account
 from billing.errors import InputError, NotAllowedError, NotFoundError
 from data.access.keys import SCOPES, ApiKey, find_key
 from data.accounts import read_account
+from data.logs import note
 
 # What a key over all accounts may do without naming it: support sees, an administrator does all.
 _IMPLIED = {
@@ -96,8 +97,22 @@ def open_key(services: Services, shown: str | None) -> ApiKey:
         key = find_key(connection, installation.pseudonyms, shown)
     if key is None:
         raise NotAllowedError("This API key is unknown or was revoked.", code="key_unknown")
+    if not key.is_over_all:
+        note(account=key.account_id)
     services.throttle.take(key.id)
     return key
+
+
+def listen_as(services: Services, key: ApiKey, account: str | None) -> AccountScope:
+    """What a key that opens a stream sees: the same account as in a call, with ``wallet:read``.
+
+    Errors: ``NotAllowedError``, ``InputError`` and ``NotFoundError`` as for a call.
+    """
+    if "wallet:read" not in scopes_of(key):
+        raise NotAllowedError(
+            "This key may not do that: it needs the scope wallet:read.", code="scope_lacks"
+        )
+    return _scope(services, key, account)
 
 
 def _scope(services: Services, key: ApiKey, wanted: str | None) -> AccountScope:
@@ -118,6 +133,7 @@ def _scope(services: Services, key: ApiKey, wanted: str | None) -> AccountScope:
             raise NotFoundError(f"There is no account {account_id[:64]!r}.") from None
     if account.is_closed and key.account_id != ALL_ACCOUNTS:
         raise NotAllowedError(f"The account {account_id!r} is closed.", code="account_closed")
+    note(account=account_id)
     role = role_of(key)
     hidden_before = None if role.sees_all_accounts else account.paid_since
     now = installation.clock.now()

@@ -213,7 +213,8 @@ def _first_problem(error: ValidationError, given: Mapping[str, Any]) -> InputErr
     place = [str(part) for part in first["loc"]]
     if place and place[0].startswith("usage."):
         place = place[1:]  # which model was tried; its name is the event's type
-    fix = first["msg"][:1].lower() + first["msg"][1:]
+    fix = first["msg"].removeprefix("Value error, ")
+    fix = fix[:1].lower() + fix[1:]
     if first["type"] in {"union_tag_invalid", "union_tag_not_found"}:
         kind = given.get("type")
         return InputError("type", kind if isinstance(kind, str) else "", f"use {_types()}")

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from billing.errors import InputError
 from billing.events import (
@@ -36,6 +36,15 @@ LONGEST_DECIMAL = 32
 HOUR = METRIC_BY_ID["agent_hours"].unit.size
 
 Name = Annotated[str, Field(min_length=1, max_length=limit("name"))]
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("use printable characters")
+    return text
+
+
+Word = Annotated[Name, AfterValidator(_printable)]
 Number = Annotated[
     str,
     Field(
@@ -105,7 +114,7 @@ class CallData(HeldData):
     duration_s: Annotated[int, Field(ge=0, le=limit("call"), description="Talk time, seconds.")]
     to: Number | None = None
     from_: Annotated[Number | None, Field(alias="from")] = None
-    outcome: Annotated[Name | None, Field(description="Why it wasn't answered.")] = None
+    outcome: Annotated[Word | None, Field(description="Why it wasn't answered.")] = None
 
     def event(self, source: str, event_id: str, at: datetime) -> CallEvent:
         """The call; an unanswered one has no talk time, however long it rang."""
@@ -197,7 +206,7 @@ class NumberData(Data):
 class SeatData(Data):
     """The licence of one agent's seat for whole months."""
 
-    agent: Name
+    agent: Word
     months: Months
 
     def event(self, source: str, event_id: str, at: datetime) -> RentalEvent:
@@ -210,7 +219,7 @@ class SeatData(Data):
 class AgentHoursData(Data):
     """How long one agent was signed in."""
 
-    agent: Name
+    agent: Word
     hours: Quantity
 
     def event(self, source: str, event_id: str, at: datetime) -> AgentHoursEvent:

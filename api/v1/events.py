@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,13 +21,17 @@ from api.v1.cloud_events import Delivery, Refused, Taken, read_delivery
 from api.v1.event_docs import EVENT_DOCS
 from api.v1.services import Services, services_of
 from billing.access import ALL_ACCOUNTS
-from billing.errors import NotAllowedError, ProductError
+from billing.errors import NotAllowedError, ProductError, shorten
 from billing.events import event_type
+from billing.limits import limit
 from data.access.keys import ApiKey
+from data.ledger.intake import pieces_of
 from data.ledger.posting import Outcome
 
 INLINE_BYTES = 4_000  # a body as small as one event is read at once; more goes to a thread
 WHOLE_REQUEST = ("busy", "unavailable")  # not the event's fault: the sender sends all again
+FAILED = "This event could not be taken. It has been noted; the others are not affected."
+_log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["Events"])
 
@@ -89,6 +94,7 @@ async def take_events(request: Request, who: Annotated[Sender, Depends(sender)])
     else:
         delivery = await run_in_threadpool(read_delivery, headers, body)
     outcomes = await _post(services, who, delivery, services.installation.clock.now())
+    services.metrics.count_events([_type_of(item) for item in delivery.items], outcomes)
     if delivery.is_batch:
         is_wordy = "return=representation" in headers.get("prefer", "")
         return _batch_answer(delivery, outcomes, is_wordy=is_wordy)
@@ -121,14 +127,24 @@ async def _post_account(
 ) -> list[Outcome]:
     events = [item.event for item in items if isinstance(item, Taken)]
     futures = services.installation.intake.submit(account_id, events, received_at)
-    try:
-        pieces = await asyncio.gather(*map(asyncio.wrap_future, futures))
-    except ProductError as error:
-        if error.code in WHOLE_REQUEST:
-            raise
-        # The account itself refuses: it is closed, or there is none.
-        return [Outcome("refused", error=error)] * len(events)
-    return [outcome for piece in pieces for outcome in piece]
+    found = await asyncio.gather(*map(asyncio.wrap_future, futures), return_exceptions=True)
+    outcomes: list[Outcome] = []
+    for piece, result in zip(pieces_of(events), found, strict=True):
+        if isinstance(result, list):
+            outcomes += result
+        elif isinstance(result, ProductError):
+            if result.code in WHOLE_REQUEST:
+                raise result
+            # The account itself refuses: it is closed, or there is none.
+            outcomes += [Outcome("refused", error=result)] * len(piece)
+        elif len(piece) == 1:
+            _log.error("an event could not be taken", exc_info=result)
+            outcomes.append(Outcome("refused", error=ProductError(FAILED, code="internal")))
+        else:  # one of them is our fault: the others must not suffer for it
+            for event in piece:
+                alone = Taken(account_id, event)
+                outcomes += await _post_account(services, account_id, [alone], received_at)
+    return outcomes
 
 
 def _single_answer(request: Request, outcome: Outcome) -> Response:
@@ -166,4 +182,6 @@ def _type_of(item: Taken | Refused) -> str | None:
 
 
 def _id_of(item: Taken | Refused) -> str | None:
-    return item.id if isinstance(item, Refused) else item.event.id
+    """The sender's id, as far as an answer can hold it."""
+    given = item.id if isinstance(item, Refused) else item.event.id
+    return None if given is None else shorten(given, limit("name"))

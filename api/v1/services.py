@@ -7,6 +7,7 @@ from typing import cast
 
 from fastapi import Request
 
+from api.metrics import Metrics
 from api.v1.throttle import KeyThrottle
 from billing.usage import UsageReader
 from data.installation import Installation
@@ -14,11 +15,12 @@ from data.installation import Installation
 
 @dataclass
 class Services:
-    """One installation, its reader, and how often each key has called."""
+    """One installation, its reader, how often each key has called, and what is counted."""
 
     installation: Installation
     reader: UsageReader
     throttle: KeyThrottle = field(default_factory=KeyThrottle)
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 def services_of(request: Request) -> Services:

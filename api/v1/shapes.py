@@ -8,12 +8,23 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from billing.overview import WalletNow
+from billing.query_values import DAY, DAY_FIX
 
 Micros = Annotated[int, Field(description="Millionths of the currency unit.", examples=[1_250_000])]
 Currency = Annotated[str, Field(description="ISO 4217 code.", examples=["USD"])]
+
+
+def _day_as_text(value: object) -> object:
+    """Else a number would be taken for seconds since 1970."""
+    if isinstance(value, str) and not DAY.fullmatch(value):
+        raise ValueError(DAY_FIX)
+    return value
+
+
+LocalDay = Annotated[date, BeforeValidator(_day_as_text)]
 
 
 class Shape(BaseModel):

@@ -183,15 +183,18 @@ def find_session(
     )  # fmt: skip
 
 
-def resolve(installation: Opened, token: str | None) -> Viewer | None:
-    """Who a token stands for, or nobody. Notes at most once a minute that they were here."""
+def resolve(installation: Opened, token: str | None, *, is_visit: bool = True) -> Viewer | None:
+    """Who a token stands for, or nobody. Notes at most once a minute that they were here.
+
+    ``is_visit``: whether a person asked for something; an open stream alone keeps no session alive.
+    """
     if not token:
         return None
     at = installation.clock.now()
     with installation.database.read() as connection:
         session = find_session(connection, installation.pseudonyms, token, at)
         found = viewer(connection, session) if session else None
-    if session and found and session.last_seen_at <= at - SEEN_EVERY:
+    if is_visit and session and found and session.last_seen_at <= at - SEEN_EVERY:
         with suppress(BusyError):  # a page must not fail because this note was not written
             installation.writer.write(lambda connection: _note_seen(connection, session, at))
     return found

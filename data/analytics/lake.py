@@ -9,7 +9,6 @@ place in one step while readers go on.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import threading
 import time
@@ -18,28 +17,29 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import duckdb
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from billing.errors import ProductError
+from data.analytics.views import view
 from data.database import Database
 from data.tables import facts
 
-VIEWS = Path(__file__).parent.parent / "views"
 FOLDER = "lake"
 CURRENT = "CURRENT"
 NEXT = "NEXT"
 CATALOG = "catalog.sqlite"
 ROLLUPS = ("roll_day", "roll_campaign", "roll_consumer")
+BY_MONTH = ("lines", "moves")
+LAYOUT = 2  # of data/views/lake_tables.sql; a store of another one is made again
 ROW_GROUP_ROWS = 61_440
 CATALOG_BUSY_MILLISECONDS = 10_000
 EXTENSIONS = ("ducklake", "sqlite_scanner")
 MOST_ATTEMPTS = 8
 FIRST_PAUSE_SECONDS = 0.02
-_PARAMETER = re.compile(r"\$([a-z_0-9]+)")
 _PASSING = ("Transaction conflict", "database is locked", "database is busy")
 # What a missing, truncated or foreign file makes DuckDB say; anything else is our mistake.
 _DAMAGE = (
@@ -65,6 +65,17 @@ class LakeError(ProductError):
             f"Analytics can't be read: {reason}. The ledger is not affected: "
             "run `usage-dashboard rebuild` to make analytics again from it."
         )
+
+
+class LakeLayoutError(LakeError):
+    """The store was made by another version of this program and must be made again."""
+
+
+class Positions(NamedTuple):
+    """How far the store has come: ``seq`` of the last line and of the last receipt, 0 for none."""
+
+    lines: int
+    receipts: int
 
 
 class LakeConflictError(Exception):
@@ -96,15 +107,27 @@ class Generation:
             raise LakeError("it doesn't say how far it has come")
         if found[0][0] != ledger_id:
             raise LakeError("it belongs to another ledger")
+        if self._layout() != LAYOUT:
+            self.connection.close()
+            raise LakeLayoutError("it was made by another version of this program")
         for file in data_files(self.connection):
             if not Path(file).is_file():
                 raise LakeError(f"its file {Path(file).name} is missing")
+
+    def _layout(self) -> int:
+        """Which tables there are; the first stores didn't say."""
+        columns = self.connection.execute("SELECT * FROM lake.sync_state LIMIT 0").description or ()
+        if "layout" not in {column[0] for column in columns}:
+            return 1
+        row = self.connection.execute("SELECT layout FROM lake.sync_state").fetchone()
+        return int(row[0]) if row else 0
 
 
 class Lake:
     """The store in use: one long-lived connection a process, a cursor for each request.
 
-    Errors: ``LakeError`` when it belongs to another ledger or is damaged.
+    Errors: ``LakeError`` when it belongs to another ledger or is damaged, ``LakeLayoutError``
+    when another version of this program made it.
     """
 
     def __init__(
@@ -133,6 +156,10 @@ class Lake:
     def position(self) -> int:
         """The ledger position up to which the store is complete."""
         return self.snapshot(position)
+
+    def positions(self) -> Positions:
+        """How far the store has come in lines and in receipts, both of one moment."""
+        return self.snapshot(positions)
 
     def snapshot(self, read: Callable[[Cursor], T]) -> T:
         """Runs a read in one transaction, so that everything in it is of one moment.
@@ -258,7 +285,8 @@ def create_tables(connection: duckdb.DuckDBPyConnection, ledger: str) -> None:
     connection.execute(f"CALL lake.set_option('parquet_row_group_size', '{ROW_GROUP_ROWS}')")
     connection.execute("BEGIN")
     for statement in view("lake_tables").split(";"):
-        parameters = {"ledger_id": ledger} if "$ledger_id" in statement else {}
+        given = {"ledger_id": ledger, "layout": LAYOUT}
+        parameters = {name: value for name, value in given.items() if f"${name}" in statement}
         if statement.strip():
             connection.execute(statement, parameters)
     connection.execute("COMMIT")
@@ -312,10 +340,15 @@ def ledger_id(database: Database) -> str:
 
 def position(cursor: Cursor) -> int:
     """The ledger position that a transaction's snapshot is complete to."""
-    row = cursor.execute("SELECT pos FROM lake.sync_state").fetchone()
+    return positions(cursor).lines
+
+
+def positions(cursor: Cursor) -> Positions:
+    """How far a transaction's snapshot has come in lines and in receipts."""
+    row = cursor.execute("SELECT pos, receipts_pos FROM lake.sync_state").fetchone()
     if row is None:
         raise LakeError("it doesn't say how far it has come")
-    return int(row[0])
+    return Positions(int(row[0]), int(row[1]))
 
 
 def data_files(cursor: Cursor) -> list[str]:
@@ -333,25 +366,6 @@ def table_files(cursor: Cursor, table: str) -> list[str]:
         {"table": table},
     ).fetchall()
     return [file for row in rows for file in row if file]
-
-
-@cache
-def view(name: str) -> str:
-    """The text of one file of ``data/views``, its header left out."""
-    lines = (VIEWS / f"{name}.sql").read_text(encoding="utf-8").splitlines()
-    return "\n".join(line for line in lines if not line.startswith("--"))
-
-
-@cache
-def view_parameters(name: str) -> frozenset[str]:
-    """The names of the parameters of one file of ``data/views``."""
-    return frozenset(_PARAMETER.findall(view(name)))
-
-
-def run_view(cursor: Cursor, name: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Rows of one file of ``data/views``; parameters it doesn't have are left out."""
-    taken = {key: parameters[key] for key in view_parameters(name)}
-    return cursor.execute(view(name), taken).fetchall()
 
 
 @cache

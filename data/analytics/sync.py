@@ -1,7 +1,7 @@
-"""Carries the ledger into the analytics store, each line exactly once.
+"""Carries the ledger into the analytics store, each line and each receipt exactly once.
 
-The position, the lines and the sums change in one transaction of the store, and the position
-only if it is still where this run found it: a killed or competing run leaves nothing behind.
+The positions, the lines and the sums change in one transaction of the store, and the positions
+only if they are still where this run found them: a killed or competing run leaves nothing behind.
 Lines are sealed in the ledger before that; a kill in between leaves sealed lines that the next
 run carries over.
 """
@@ -18,8 +18,17 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from billing.clock import Clock
-from data.analytics.lake import ROLLUPS, Cursor, Lake, LakeConflictError, LakeError, view
+from data.analytics.lake import (
+    ROLLUPS,
+    Cursor,
+    Lake,
+    LakeConflictError,
+    LakeError,
+    Positions,
+)
+from data.analytics.moves import Moves, append_moves, read_moves
 from data.analytics.upkeep import expire, merge
+from data.analytics.views import view
 from data.clocks import SystemClock
 from data.database import Database
 from data.phases import phase
@@ -46,12 +55,13 @@ _BATCH_COLUMNS = (
 class SyncResult:
     """What one run did: ledger lines passed, sandbox ones too, and where it ended.
 
-    ``is_caught_up``: whether that was the end of the ledger.
+    ``is_caught_up``: whether that was the end of the ledger. ``receipts``: those passed.
     """
 
     rows: int
     position: int
     is_caught_up: bool
+    receipts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +74,13 @@ class Batch:
     rows: Sequence[Sequence[Any]]
     is_sealed: bool
     is_last: bool
+    moves: Moves
 
 
 def sync(
     database: Database, lake: Lake, limit: int = BATCH_ROWS, *, clock: Clock | None = None
 ) -> SyncResult:
-    """Carries at most ``limit`` lines over; tries again when another run was first.
+    """Carries at most ``limit`` lines and receipts over; tries again when another run was first.
 
     Errors: ``LakeError`` when the store is damaged or ahead of the ledger.
     """
@@ -88,29 +99,32 @@ def sync_all(
     database: Database, lake: Lake, limit: int = BATCH_ROWS, *, clock: Clock | None = None
 ) -> SyncResult:
     """Carries everything over that the ledger has now; ``rows`` are those of all runs."""
-    rows = 0
+    rows = receipts = 0
     while True:
         result = sync(database, lake, limit, clock=clock)
         rows += result.rows
+        receipts += result.receipts
         if result.is_caught_up:
-            return SyncResult(rows, result.position, is_caught_up=True)
+            return SyncResult(rows, result.position, is_caught_up=True, receipts=receipts)
 
 
 def _sync_once(database: Database, lake: Lake, limit: int, now: datetime) -> SyncResult:
-    start = lake.position()
+    start = lake.positions()
     batch = read_batch(database, start, limit)
     phase("sync.read")
     if not batch.is_sealed:
         seal(database, batch.rows, now)
     phase("sync.sealed")
-    if batch.rows:
+    moves = batch.moves
+    if batch.rows or moves.end > moves.start:
         table = arrow_batch(batch)
         lake.change(lambda cursor: _append(cursor, table, batch))
         phase("sync.committed")
-    return SyncResult(len(batch.rows), batch.end, batch.is_last)
+    is_caught_up = batch.is_last and moves.is_last
+    return SyncResult(len(batch.rows), batch.end, is_caught_up, moves.end - moves.start)
 
 
-def read_batch(database: Database, start: int, limit: int) -> Batch:
+def read_batch(database: Database, start: Positions, limit: int) -> Batch:
     """The next lines of the ledger: all columns while unsealed, else only what analytics need.
 
     A batch is either sealed throughout or not at all.
@@ -119,9 +133,9 @@ def read_batch(database: Database, start: int, limit: int) -> Batch:
     order = ledger_order(database.dialect)
     with database.read() as connection:
         sealed = sealed_to(connection)
-        if sealed < start:
+        if sealed < start.lines or order.newest_receipt(connection) < start.receipts:
             raise LakeError("it is ahead of the ledger, which may come from an older backup")
-        if sealed > start:
+        if sealed > start.lines:
             return _batch(connection, order, _BATCH_COLUMNS, start, sealed, limit)
         return _batch(connection, order, SEALED_COLUMNS, start, None, limit)
 
@@ -130,17 +144,19 @@ def _batch(
     connection: Connection,
     order: SeqOrder,
     names: tuple[str, ...],
-    start: int,
+    start: Positions,
     last: int | None,
     limit: int,
 ) -> Batch:
     is_sealed = last is not None
     columns = [raw(usage_lines.c[name]) for name in names] if is_sealed else sealed_columns()
-    rows = order.batch(connection, columns, start, last, limit)
-    end = rows[-1][0] if rows else start
-    return Batch(
-        start, end, names, rows, is_sealed or not rows, is_last=end >= order.newest(connection)
+    rows = order.batch(connection, columns, start.lines, last, limit)
+    end = rows[-1][0] if rows else start.lines
+    moves = read_moves(
+        connection, start.receipts, limit, lines_to=end, newest=order.newest_receipt(connection)
     )
+    is_last = end >= order.newest(connection)
+    return Batch(start.lines, end, names, rows, is_sealed or not rows, is_last, moves)
 
 
 def arrow_batch(batch: Batch) -> pa.Table:
@@ -170,10 +186,16 @@ def _append(cursor: Cursor, table: pa.Table, batch: Batch) -> None:
         for name in ROLLUPS:
             cursor.execute(view(f"append_{name}"))
         phase("sync.rollups")
+    moves = batch.moves
+    append_moves(cursor, moves)
     moved = cursor.execute(
-        "UPDATE lake.sync_state SET pos = $end WHERE pos = $start",
-        {"end": batch.end, "start": batch.start},
-    ).fetchone()
+        "UPDATE lake.sync_state SET pos = $end, receipts_pos = $receipts_end "
+        "WHERE pos = $start AND receipts_pos = $receipts_start",
+        {
+            "end": batch.end, "start": batch.start,
+            "receipts_end": moves.end, "receipts_start": moves.start,
+        },
+    ).fetchone()  # fmt: skip
     if moved is None or moved[0] != 1:
         raise LakeConflictError("another sync was first")
     phase("sync.position")

@@ -11,7 +11,15 @@ import re
 from collections import Counter
 from datetime import datetime, timedelta
 
-from data.analytics.lake import ROLLUPS, Cursor, Lake, LakeConflictError, table_files, view
+from data.analytics.lake import (
+    BY_MONTH,
+    ROLLUPS,
+    Cursor,
+    Lake,
+    LakeConflictError,
+    table_files,
+)
+from data.analytics.views import view
 from data.clocks import SystemClock
 
 MERGE_FROM_FILES = 8  # a file costs a query 8 to 10 ms
@@ -21,7 +29,7 @@ _MONTH = re.compile(r"local_month=(\d{4}-\d{2})")
 
 
 def merge(lake: Lake, from_files: int = MERGE_FROM_FILES) -> int:
-    """Rewrites each rollup and each month of lines that has at least ``from_files`` files.
+    """Rewrites each rollup and each month of lines or moves that has at least ``from_files`` files.
 
     Rollups get one row for each cell again. A part that a sync of another process was changing
     is left for the next time. Gives how many parts were rewritten.
@@ -33,11 +41,12 @@ def merge(lake: Lake, from_files: int = MERGE_FROM_FILES) -> int:
 
 
 def _file_counts(cursor: Cursor) -> Counter[tuple[str, str]]:
-    """Files of each part: a rollup, or one month of lines."""
+    """Files of each part: a rollup, or one month of lines or moves."""
     counts = Counter((name, "") for name in ROLLUPS for _ in table_files(cursor, name))
     counts.update(
-        ("lines", found[1])
-        for file in table_files(cursor, "lines")
+        (name, found[1])
+        for name in BY_MONTH
+        for file in table_files(cursor, name)
         if (found := _MONTH.search(file))
     )
     return counts
@@ -52,7 +61,7 @@ def _rewritten(lake: Lake, table: str, month: str) -> bool:
 
 
 def _rewrite(cursor: Cursor, table: str, month: str) -> None:
-    name = "compact_lines" if month else f"compact_{table}"
+    name = f"compact_{table}"
     parameters = {"local_month": month} if month else {}
     cursor.execute(f"CREATE TEMP TABLE rewritten AS {view(name)}", parameters)
     where = "WHERE local_month = $local_month" if month else ""

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from billing.accounts import Account
 from billing.events import AnyEvent
 from billing.periods import start_of_day, zone
-from data import tables as t
 from data.accounts import read_account
 from data.demo.funding import Funding
 from data.demo.state import DemoState
@@ -67,17 +66,15 @@ def post_batch(
     schedule = batch.traffic.schedule
     account = read_account(connection, schedule.profile.id)
     poster = Poster(connection, account, pseudonyms, stored_at, state.import_id)
-    closed_before = connection.scalar(
-        select(func.max(t.statements.c.period_end)).where(t.statements.c.account_id == account.id)
-    )
-    funding = Funding(schedule, state.accounts[account.id], poster, stored_at, closed_before)
+    closed = poster.wallet.closed
+    funding = Funding(schedule, state.accounts[account.id], poster, stored_at)
     counts: Counter[str] = Counter()
     for consumer in (*schedule.profile.users, *schedule.profile.apps):
         poster.name("consumers", consumer.id, consumer.name)
     for day, events in batch.days:
         for campaign, name in batch.traffic.campaign_names(day).items():
             poster.name("campaigns", campaign, name)
-        is_late = closed_before is not None and day < closed_before
+        is_late = closed is not None and day in closed
         # A day that can't empty the wallet is posted at once: fewer questions to the database.
         parts = [events] if funding.is_ample(day) else _parts(day, events, account, PART_HOURS)
         for part in filter(None, parts):

@@ -36,7 +36,6 @@ class Funding:
     state: AccountState
     poster: Poster
     stored_at: datetime
-    closed_before: date | None
 
     def prepare(self, at: datetime, day: date) -> None:
         """Gives what is due at an instant of a local day: grants, then perhaps a top-up."""
@@ -124,12 +123,12 @@ class Funding:
         return _round_up(rate * days + max(0, -balance), 4)
 
     def _credit(self, credit: Credit, at: datetime) -> None:
-        account = self.poster.account
-        booking = book(account, at, at, self.closed_before)
+        account, closed = self.poster.account, self.poster.wallet.closed
+        booking = book(account, at, at, closed)
         received_at = at
         if booking.corrects_period is not None:  # that period is closed: it counts today
             received_at = self.stored_at
-            booking = book(account, at, received_at, self.closed_before)
+            booking = book(account, at, received_at, closed)
         self.poster.wallet.credit(
             credit,
             Posting(

@@ -34,6 +34,10 @@ class PrivateInputError(InputError):
         super().__init__(field, "(hidden)", fix)
 
 
+class OtherServiceError(PrivateInputError):
+    """The row is of another service than its map's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rejection:
     """One refused row: its line in the file, the field, the value where it may be shown, the fix.

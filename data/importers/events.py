@@ -11,7 +11,7 @@ from typing import Any
 from billing.errors import InputError
 from billing.events import CallEvent, SmsEvent, UsageEvent, VoicemailEvent, WhatsAppEvent
 from data.identity import Pseudonyms
-from data.importers.errors import PrivateInputError
+from data.importers.errors import OtherServiceError, PrivateInputError
 from data.importers.fields import (
     EVENT_FIELDS,
     FieldKind,
@@ -19,8 +19,8 @@ from data.importers.fields import (
     read_number,
     read_text_segments,
 )
-from data.importers.maps import ColumnMap, FieldRule
-from data.importers.times import DERIVED, TimeReader, time_reader
+from data.importers.maps import AnsweredRule, ColumnMap, FieldRule
+from data.importers.times import DERIVED, SHIFTED, PatternTimes, TimeReader, time_reader
 
 ASSUMED = "assumed_destination"  # the log has no number, its map says what to price
 
@@ -40,6 +40,8 @@ class MappingContext:
     pseudonyms: Pseudonyms
     destination: str | None = None
     start: datetime | None = None
+    currency: str | None = None
+    region: str | None = None
 
 
 class RowMapper:
@@ -55,6 +57,8 @@ class RowMapper:
             *((DERIVED,) if rule.derivation else ()),
             *((ASSUMED,) if "to" not in column_map.fields and self._default(column_map) else ()),
         )
+        self._shifted = (*self._flags, SHIFTED)
+        self._patterns = self._time if isinstance(self._time, PatternTimes) else None
         self._build = _BUILDERS[column_map.type](self._getters(column_map))
         self._names: dict[str, str] = {}
 
@@ -64,7 +68,9 @@ class RowMapper:
         Errors: ``InputError`` naming the column.
         """
         at = self._time(row, position)
-        return self._build(row, self._source, event_id, at, self._flags)
+        is_shifted = self._patterns is not None and self._patterns.is_shifted
+        flags = self._shifted if is_shifted else self._flags
+        return self._build(row, self._source, event_id, at, flags)
 
     def _getters(self, column_map: ColumnMap) -> dict[str, Getter]:
         """A getter for every field the event type has; those not mapped give none."""
@@ -79,14 +85,15 @@ class RowMapper:
                 getters[name] = _constant(constant)
         if column_map.answered:
             getters["duration"] = _only_answered(
-                getters["duration"], self._index[column_map.answered.column],
-                frozenset(column_map.answered.values),
-            )  # fmt: skip
+                getters["duration"], self._index[column_map.answered.column], column_map.answered
+            )
         getters["to"] = self._number_getter(column_map, getters["to"])
         return getters
 
     def _number_getter(self, column_map: ColumnMap, getter: Getter) -> Getter:
         """The other party's number, else the default destination."""
+        if column_map.destination.callers == "any":
+            getter = _any_caller(getter)
         default = self._default(column_map)
         if default is None:
             return getter
@@ -108,10 +115,14 @@ class RowMapper:
         if read is read_text_segments:  # its spaces count, and an empty message is one segment
             return lambda row, _inbound: read(row[place], rule.column)
         if read is read_number:
-            read = partial(read_number, region=column_map.destination.region)
+            destination = column_map.destination
+            read = partial(
+                read_number, region=self._context.region or destination.region,
+                has_country_code=destination.has_country_code,
+            )  # fmt: skip
         translate = self._translation(rule, kind)
-        is_plain = not (rule.values or rule.pseudonym or kind.choices or rule.none)
-        nothing = frozenset({"", *rule.none})
+        is_plain = not (rule.values or rule.pseudonym or kind.choices or rule.none or rule.refuse)
+        nothing, refused = frozenset({"", *rule.none}), tuple(rule.refuse)
 
         def plain(row: Row, _inbound: bool) -> Any:
             cell = row[place].strip()
@@ -121,6 +132,8 @@ class RowMapper:
             cell = row[inbound_place if inbound else place].strip()
             if cell in nothing:
                 return None
+            if refused and cell.startswith(refused):
+                raise OtherServiceError(rule.column, "leave it out: it is of another service")
             return read(translate(cell), rule.column)
 
         return plain if is_plain and not rule.inbound else full
@@ -157,9 +170,37 @@ def _constant(value: Any) -> Getter:
     return lambda _row, _inbound: value
 
 
-def _only_answered(getter: Getter, place: int, values: frozenset[str]) -> Getter:
+def _any_caller(getter: Getter) -> Getter:
+    """Who calls may withhold the number or have none: such a row has no counterparty."""
+
+    def number(row: Row, inbound: bool) -> Any:
+        try:
+            return getter(row, inbound)
+        except OtherServiceError:
+            raise
+        except InputError:
+            if inbound:
+                return None
+            raise
+
+    return number
+
+
+def _only_answered(getter: Getter, place: int, rule: AnsweredRule) -> Getter:
+    values, others = frozenset(rule.values), frozenset(rule.others)
+    known = ", ".join([*rule.values, *rule.others])
+
     def seconds(row: Row, inbound: bool) -> Any:
-        return getter(row, inbound) if row[place].strip() in values else 0
+        cell = row[place].strip()
+        if cell in values:
+            return getter(row, inbound)
+        if others and values and cell not in others:
+            raise PrivateInputError(
+                rule.column, f"the map knows only {known}: export it again when it is over"
+            )
+        if values or not cell or cell in others:
+            return 0
+        return getter(row, inbound)
 
     return seconds
 

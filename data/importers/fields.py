@@ -17,6 +17,7 @@ from data.importers.errors import PrivateInputError
 LONGEST_LABEL = 255
 LONGEST_STATUS = 20
 LONGEST_NUMBER = 15  # digits, by E.164
+SHORTEST_WHOLE = 7  # digits of a number that isn't an extension or a short code
 MOST_DIGITS = 9
 LONGEST_SHOWN_NUMBER = 12
 _TRUE, _FALSE = ("true", "yes", "1", "t", "y"), ("false", "no", "0", "f", "n", "")
@@ -81,8 +82,15 @@ def read_text_segments(cell: str, column: str) -> int:
     return segments
 
 
-def read_number(cell: str, column: str, region: str | None = None) -> str:
-    """A telephone number in digits with its country code, without the sign."""
+def read_number(
+    cell: str, column: str, region: str | None = None, has_country_code: bool = False
+) -> str:
+    """A telephone number in digits with its country code, without the sign.
+
+    ``region``: the country of numbers without a sign; ``has_country_code``: they begin with one.
+    """
+    if has_country_code and len(cell) >= SHORTEST_WHOLE and cell.isascii() and cell.isdigit():
+        cell = f"+{cell}"
     digits = cell[1:]
     if cell.startswith("+") and digits.isascii() and digits.isdigit():
         if 1 <= len(digits) <= LONGEST_NUMBER and digits[0] != "0":
@@ -91,6 +99,11 @@ def read_number(cell: str, column: str, region: str | None = None) -> str:
         found = _parsed_number(cell, region)
         if found:
             return found
+        if len(cell) < SHORTEST_WHOLE and cell.lstrip("*#").isalnum():
+            raise PrivateInputError(
+                column, "this is an extension or a short number, which has no country code: "
+                "leave the row out",
+            )  # fmt: skip
     raise PrivateInputError(column, "use a number with country code, such as +14155550100")
 
 

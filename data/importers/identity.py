@@ -50,9 +50,15 @@ def new_import_key() -> bytes:
     return secrets.token_bytes(32)
 
 
-def key_reader(columns: Sequence[str], header: Sequence[str], key: bytes) -> KeyReader:
-    """A function of a row to its key; ``InputError`` when a key column is empty."""
+def key_reader(
+    columns: Sequence[str], header: Sequence[str], key: bytes, more: Sequence[str] = ()
+) -> KeyReader:
+    """A function of a row to its key; ``InputError`` when a key column is empty.
+
+    ``more``: columns that may be empty and may be personal: they enter the key as a hash.
+    """
     places = [header.index(column) for column in columns]
+    more_places = [header.index(column) for column in more]
     blake2b, from_bytes = hashlib.blake2b, int.from_bytes
 
     def whole_row(row: Sequence[str]) -> RowKey:
@@ -66,6 +72,9 @@ def key_reader(columns: Sequence[str], header: Sequence[str], key: bytes) -> Key
             raise PrivateInputError(columns[cells.index("")], "this column may not be empty")
         # A bar inside a cell must not make two keys look the same.
         text = "|".join([cell.replace("|", "||") for cell in cells]) if cells[1:] else cells[0]
+        if more_places:
+            rest = _CELL_END.join([row[place] for place in more_places]).encode()
+            text += f"|{blake2b(rest, digest_size=DIGEST_BYTES, key=key).hexdigest()}"
         digest = blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
         return text, from_bytes(digest, "little")
 

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from phonenumbers import SUPPORTED_REGIONS
 from sqlalchemy import Connection, select
 
 from billing.accounts import Account
 from billing.errors import InputError, NotAllowedError
+from billing.periods import zone
 from data import tables as t
 from data.accounts import read_account
 from data.identity import new_id
@@ -32,7 +34,7 @@ from data.importers.ledger import (
     update_import,
 )
 from data.importers.maps import ACCOUNT_ZONE, ColumnMap, built_in_maps, load_map
-from data.importers.passes import Batch, Scan, batches, scan
+from data.importers.passes import Batch, Scan, batches, is_export, scan
 from data.importers.report import (
     FIRST_REJECTIONS,
     ImportOptions,
@@ -42,7 +44,7 @@ from data.importers.report import (
     Progress,
     no_progress,
 )
-from data.importers.times import parse_start
+from data.importers.times import SHIFTED, parse_start
 from data.ledger.posting import DUPLICATE, Outcome, Poster
 from data.ledger.wallet import Posting
 from data.phases import phase
@@ -114,6 +116,7 @@ class _Run:
         return ImportReport(
             map=self.column_map.name, file_name=self.options.file.name,
             currency=self.account.currency, is_dry_run=self.options.is_dry_run,
+            zone_name=self.context.zone_name,
         )  # fmt: skip
 
     def tell(self, stage: str, batch: Batch, report: ImportReport) -> None:
@@ -137,7 +140,7 @@ def _prepare(target: ImportTarget, options: ImportOptions, on_progress: OnProgre
     if account.is_closed:
         raise NotAllowedError(f"The account {account.id} is closed: import into another one.")
     context = _context(target, options, account, column_map)
-    if column_map.type != "usage-line":
+    if not is_export(column_map):
         RowMapper(column_map, column_map.file.columns, context)  # refuses what options lack
     scanned = _scan(options, column_map, key, on_progress)
     return _Run(
@@ -149,9 +152,10 @@ def _prepare(target: ImportTarget, options: ImportOptions, on_progress: OnProgre
 def _context(
     target: ImportTarget, options: ImportOptions, account: Account, column_map: ColumnMap
 ) -> MappingContext:
-    zone_name = column_map.time.zone
+    zone_name = options.zone or column_map.time.zone
     if zone_name == ACCOUNT_ZONE:
         zone_name = account.zones.dated[-1][1]
+    zone(zone_name)
     if options.destination is not None:
         try:
             read_number(options.destination, "destination")
@@ -159,8 +163,18 @@ def _context(
             raise InputError(
                 "destination", options.destination, "use a country code or number such as +1"
             ) from None
+    if options.region and options.region not in SUPPORTED_REGIONS:
+        raise InputError("region", options.region, "use a country's two letters, such as GB")
     start = parse_start(options.start, zone_name) if options.start else None
-    return MappingContext(account.id, zone_name, target.pseudonyms, options.destination, start)
+    return MappingContext(
+        account.id,
+        zone_name,
+        target.pseudonyms,
+        options.destination,
+        start,
+        account.currency,
+        options.region,
+    )
 
 
 def _scan(
@@ -180,7 +194,7 @@ def _cost(run: _Run, stage: str) -> ImportReport:
     report = run.new_report()
     twins = Twins(run.scanned.repeated)
     taken: set[int] = set()  # keys accepted in earlier batches, which the ledger can't know
-    has_keys = bool(run.column_map.identity.columns)
+    has_keys = run.scanned.has_keys
     for batch in run.batches():
         new = [place for place, digest in enumerate(batch.digests) if digest not in taken]
         outcomes = [DUPLICATE] * len(batch.events)
@@ -218,6 +232,7 @@ def _import(run: _Run, costed: ImportReport | None) -> ImportReport:
                 with target.database.write() as connection:
                     poster = run.poster(connection, import_id)
                     outcomes = poster.post(batch.events, run.received_at)
+                    _post_more(run, poster, batch, outcomes)
                     poster.flush()
                     rejected = _count(run, report, batch, outcomes)
                     update_import(connection, import_id, report.tally)
@@ -234,6 +249,18 @@ def _import(run: _Run, costed: ImportReport | None) -> ImportReport:
     return report
 
 
+def _post_more(run: _Run, poster: Poster, batch: Batch, outcomes: Sequence[Outcome]) -> None:
+    """What comes with accepted rows: receipts of their messages, and names for people."""
+    receipts = [
+        receipt for place, receipt in batch.receipts.items() if outcomes[place].status == "accepted"
+    ]
+    for outcome in poster.post(receipts, run.received_at) if receipts else ():
+        if outcome.error:
+            raise outcome.error
+    for (table, item_id), name in batch.names.items():
+        poster.name(table, item_id, name)
+
+
 def _begin(run: _Run, import_id: str, costed: ImportReport | None, report: ImportReport) -> None:
     """The import's row, the ledger's key, and the top-up that was asked for."""
     names = (run.column_map.name, run.options.file.name)
@@ -244,13 +271,13 @@ def _begin(run: _Run, import_id: str, costed: ImportReport | None, report: Impor
         )
         if costed and costed.first_at:
             # The print of the content, so that the same log funded again is recognised.
-            cause = f"import of {run.column_map.name}, log {run.scanned.fingerprint[:16]}"
+            mark = f"map {run.column_map.name}, log {run.scanned.fingerprint[:16]}"
             posting = Posting(
                 costed.first_at, run.received_at, run.target.clock.now(),
                 run.account.zones.local_day(costed.first_at), None, import_id,
             )  # fmt: skip
             report.funded_micros = fund_import(
-                connection, run.account, cause, costed.cost_micros, posting
+                connection, run.account, (run.options.file.name, mark), costed.cost_micros, posting
             )
     if key != run.key:  # another process made the ledger's key meanwhile
         run.key = key
@@ -269,6 +296,7 @@ def _count(
             refused.append((line, outcome.error))
         elif outcome.status == "accepted":
             accepted_at.append(event.occurred_at)
+            report.rows_shifted += SHIFTED in event.flags
             report.line_count += outcome.line_count
             report.cost_micros += outcome.cost_micros
     if accepted_at:
@@ -283,6 +311,7 @@ def _count(
     report.rows_accepted += len(accepted_at)
     report.rows_rejected += len(refused)
     report.rows_duplicate += sum(outcome.status == "duplicate" for outcome in outcomes)
+    report.count_reasons(rejected)
     missing = FIRST_REJECTIONS - len(report.first_rejections)
     report.first_rejections += tuple(rejected[: max(missing, 0)])
     return rejected

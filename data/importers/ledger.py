@@ -22,6 +22,7 @@ from data.ledger.wallet import Credit, OpenWallet, Posting
 
 FOLDER = "imports"
 LONGEST_FILE_NAME = 200
+LONGEST_LABELLED = 80
 HEADINGS = ("line", "field", "reason")
 
 
@@ -75,23 +76,28 @@ def _set_import(
 
 
 def fund_import(
-    connection: Connection, account: Account, cause: str, cost_micros: int, posting: Posting
-) -> int:
-    """One paid top-up of what a log will cost, once for each cause; gives its micros.
+    connection: Connection, account: Account, log: tuple[str, str], cost_micros: int,
+    posting: Posting,
+) -> int:  # fmt: skip
+    """One paid top-up of what a log will cost, once for each log; gives its micros.
 
-    An import that was interrupted after it was funded isn't funded again.
+    ``log``: its file's name, which the label shows, and the mark by which it is known under any
+    name: an import that was interrupted after it was funded isn't funded again.
     """
+    file_name, mark = log
+    cause = f"Covers the import of {file_name[:LONGEST_LABELLED]} ({mark})"
     entries = t.wallet_entries.c
     found = connection.scalar(
         select(entries.amount_micros)
         .where(entries.account_id == account.id)
-        .where(entries.kind == "top_up", entries.cause == cause)
+        .where(entries.kind == "top_up", entries.cause.endswith(f"({mark})", autoescape=True))
         .limit(1)
     )
     if found is not None or cost_micros <= 0:
         return 0
     wallet = OpenWallet.open(connection, account)
-    wallet.credit(Credit(LotKind.PAID, cost_micros, cause), posting)
+    # A period may have closed since the log's cost was found.
+    wallet.credit(Credit(LotKind.PAID, cost_micros, cause), wallet.booked(posting))
     wallet.flush(posting.stored_at)
     return cost_micros
 

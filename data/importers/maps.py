@@ -36,10 +36,17 @@ class _Table(BaseModel):
 
 
 class FileFormat(_Table):
-    """How rows lie in the file. ``columns``: those needed of a header, or all in order."""
+    """How rows lie in the file. ``columns``: those needed of a header, or all in order.
+
+    A header's names are compared by letters and digits where the exact one isn't there;
+    ``aliases``: other names of a column. ``layouts``: other orders of a file without a header;
+    with them a heading that has the needed columns is understood as well.
+    """
 
     columns: list[Column] = Field(min_length=1)
     header: bool = True
+    aliases: dict[Column, Column] = {}
+    layouts: list[list[Column]] = []
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     quoting: bool = True
     multiline: bool = False
@@ -52,6 +59,7 @@ class FieldRule(_Table):
 
     ``none``: values that mean nothing is known. With ``values`` any other value becomes
     ``otherwise``, or is refused where there is none. ``inbound``: the column for inbound rows.
+    ``refuse``: beginnings of values that make the row something else, such as ``whatsapp:``.
     """
 
     column: Column
@@ -59,6 +67,7 @@ class FieldRule(_Table):
     values: dict[str, str] | None = None
     otherwise: str | None = None
     none: list[str] = []
+    refuse: list[str] = []
     pseudonym: Name | None = None
 
     @property
@@ -68,10 +77,15 @@ class FieldRule(_Table):
 
 
 class AnsweredRule(_Table):
-    """Only rows with one of these values talked; all others count no seconds."""
+    """Only rows with one of ``values`` talked; all others count no seconds.
+
+    ``others``: values of rows that didn't talk; any third value is refused, such as that of a
+    call that isn't over. Without ``values`` all rows talked that have something else there.
+    """
 
     column: Column
-    values: list[str] = Field(min_length=1)
+    values: list[str] = []
+    others: list[str] = []
 
 
 class TimeRule(_Table):
@@ -88,16 +102,27 @@ class TimeRule(_Table):
 
 
 class IdentityRule(_Table):
-    """The columns that tell rows apart for ever; none: a hash of the row and its ordinal."""
+    """The columns that tell rows apart for ever; none: a hash of the row and its ordinal.
+
+    ``more``: columns that tell apart rows of the same key; they may be empty and are only kept
+    as a hash.
+    """
 
     columns: list[Column] = []
+    more: list[Column] = []
 
 
 class DestinationRule(_Table):
-    """What a row without a number is priced as, and the country of numbers without one."""
+    """What a row without a number is priced as, and how numbers without a sign are read.
+
+    ``region``: the country they are written in. ``has_country_code``: they begin with one.
+    ``callers = "any"``: who calls needs no number (a name, a short code): it counts without one.
+    """
 
     default: Annotated[str, Field(pattern=r"^\+[1-9][0-9]{0,14}$")] | None = None
     region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+    has_country_code: bool = False
+    callers: Literal["known", "any"] = "known"
 
 
 def _field_rule(value: Any) -> Any:
@@ -130,8 +155,15 @@ class ColumnMap(_Table):
             yield from ((f"fields.{name}", column) for column in rule.columns)
         yield from (("time.columns", column) for column in self.time.columns)
         yield from (("identity.columns", column) for column in self.identity.columns)
+        yield from (("identity.more", column) for column in self.identity.more)
         if self.answered:
             yield "answered.column", self.answered.column
+
+    @cached_property
+    def needed_columns(self) -> frozenset[str]:
+        """The columns no row can do without: all that are used, but for its identity's."""
+        used = (column for key, column in self.used_columns() if key != "identity.columns")
+        return frozenset(used)
 
 
 def built_in_maps() -> tuple[str, ...]:
@@ -197,9 +229,28 @@ def _check(path: Path, found: ColumnMap) -> None:
     for key, column in found.used_columns():
         if column not in columns:
             raise refuse(key, column, f"use one of file.columns: {', '.join(columns)}")
+    _check_layouts(refuse, found)
     _check_encoding(refuse, found.file)
     _check_fields(refuse, found)
     _check_time(refuse, found.time)
+
+
+def _check_layouts(refuse: Any, found: ColumnMap) -> None:
+    file = found.file
+    for column in file.aliases.values():
+        if column not in file.columns:
+            raise refuse("file.aliases", column, "use one of file.columns")
+    if file.layouts and file.header:
+        raise refuse("file.layouts", "(given)", "leave them out: this file has a header")
+    for layout in file.layouts:
+        lacking = found.needed_columns - set(layout)
+        if lacking:
+            raise refuse("file.layouts", min(lacking), "give every layout this column")
+        if len(set(layout)) < len(layout):
+            raise refuse("file.layouts", layout, "name each column once")
+    answered = found.answered
+    if answered and not answered.values and not answered.others:
+        raise refuse("answered.values", "(missing)", "give values or others")
 
 
 def _check_encoding(refuse: Any, file: FileFormat) -> None:

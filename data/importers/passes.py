@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from billing.errors import InputError, ProductError
-from billing.events import UsageEvent
+from billing.events import StatusEvent, UsageEvent
 from data.importers.containers import FileState, file_state, open_log
-from data.importers.errors import FileRefusedError
+from data.importers.errors import FileRefusedError, PrivateInputError
 from data.importers.events import MappingContext, RowMapper
-from data.importers.identity import TwinFinder, Twins, key_reader
+from data.importers.identity import KeyReader, TwinFinder, Twins, key_reader
 from data.importers.maps import ColumnMap
 from data.importers.rows import LogRows, Record
 from data.importers.usage_lines import UsageLineMapper
@@ -31,17 +31,25 @@ OnBytes = Callable[[int, int], None]  # (bytes of the file read so far, rows rea
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a first pass learned of a log without taking anything."""
+    """What a first pass learned of a log without taking anything.
+
+    ``has_keys``: its rows carry an identity of their own, so that equal ones are one.
+    """
 
     state: FileState
     row_count: int
     fingerprint: str
     repeated: NDArray[np.uint64]
+    has_keys: bool
 
 
 @dataclass(slots=True)
 class Batch:
-    """The next rows of a log: events with their lines and digests, and what was refused."""
+    """The next rows of a log: events with their lines and digests, and what was refused.
+
+    ``names``: what people call campaigns and consumers, by table and id. ``receipts``: what
+    moved the line of an event, by the event's place.
+    """
 
     row_count: int = 0
     skipped_count: int = 0
@@ -50,6 +58,8 @@ class Batch:
     lines: list[int] = field(default_factory=list)
     digests: list[int] = field(default_factory=list)
     refused: list[tuple[int, ProductError]] = field(default_factory=list)
+    names: dict[tuple[str, str], str] = field(default_factory=dict)
+    receipts: dict[int, StatusEvent] = field(default_factory=dict)
 
 
 class Mapper(Protocol):
@@ -60,6 +70,15 @@ class Mapper(Protocol):
         ...
 
 
+def _key_reader(column_map: ColumnMap, header: list[str], key: bytes) -> tuple[KeyReader, bool]:
+    """What tells rows apart, and whether columns do; a file that lacks one of them has none."""
+    rule = column_map.identity
+    has_keys = bool(rule.columns) and set(rule.columns) <= set(header)
+    if not has_keys:
+        return key_reader((), header, key), False
+    return key_reader(rule.columns, header, key, rule.more), True
+
+
 def scan(file: Path, column_map: ColumnMap, key: bytes, on_bytes: OnBytes) -> Scan:
     """Reads the whole file once: container, encoding, header, quotes, and which rows repeat.
 
@@ -68,8 +87,8 @@ def scan(file: Path, column_map: ColumnMap, key: bytes, on_bytes: OnBytes) -> Sc
     state = file_state(file)
     count = 0
     with TwinFinder() as finder, open_log(file, column_map.file.member) as log:
-        rows = LogRows(file, log, column_map.file)
-        key_of = key_reader(column_map.identity.columns, rows.header, key)
+        rows = LogRows(file, log, column_map)
+        key_of, has_keys = _key_reader(column_map, rows.header, key)
         for _line, row in rows:
             count += 1
             if not isinstance(row, InputError):
@@ -78,7 +97,7 @@ def scan(file: Path, column_map: ColumnMap, key: bytes, on_bytes: OnBytes) -> Sc
             if count % PROGRESS_ROWS == 0:
                 on_bytes(log.done_bytes(), count)
         on_bytes(log.done_bytes(), count)
-        return Scan(state, count, rows.fingerprint(), finder.repeated())
+        return Scan(state, count, rows.fingerprint(), finder.repeated(), has_keys)
 
 
 def batches(
@@ -93,7 +112,7 @@ def batches(
     if file_state(file) != scanned.state:
         raise FileRefusedError(file, "it changed while it was read", "Import it again.")
     with open_log(file, column_map.file.member) as log:
-        rows = LogRows(file, log, column_map.file)
+        rows = LogRows(file, log, column_map)
         maker = _BatchMaker(column_map, rows.header, context, scanned, key)
         records = iter(rows)
         while taken := list(islice(records, size)):
@@ -113,14 +132,11 @@ class _BatchMaker:
         scanned: Scan,
         key: bytes,
     ) -> None:
-        self._key_of = key_reader(column_map.identity.columns, header, key)
-        self._has_ordinals = not column_map.identity.columns
+        self._key_of, has_keys = _key_reader(column_map, header, key)
+        self._has_ordinals = not has_keys
         self._twins = Twins(scanned.repeated)
-        self._mapper: Mapper
-        if column_map.type == "usage-line":
-            self._mapper = UsageLineMapper(header, context)
-        else:
-            self._mapper = RowMapper(column_map, header, context)
+        self._lines = UsageLineMapper(header, context) if is_export(column_map) else None
+        self._mapper: Mapper = self._lines or RowMapper(column_map, header, context)
         self._position = 0
 
     def make(self, records: list[Record]) -> Batch:
@@ -140,6 +156,7 @@ class _BatchMaker:
         self._position += len(records)
         ordinals = self._twins.ordinals(digests) if self._has_ordinals else None
         make_event = self._mapper.event
+        skipped: list[tuple[int, int]] = []
         for place, (line, position, row, name) in enumerate(taken):
             event_id = f"{name}#{ordinals[place]}" if ordinals else name
             try:
@@ -148,9 +165,29 @@ class _BatchMaker:
                 batch.refused.append((line, error))
                 continue
             if event is None:
-                batch.skipped_count += 1
+                skipped.append((line, digests[place]))
                 continue
+            if self._lines and (receipt := self._lines.take_receipt()):
+                batch.receipts[len(batch.events)] = receipt
             batch.events.append(event)
             batch.lines.append(line)
             batch.digests.append(digests[place])
+        if self._lines:
+            self._check_skipped(batch, skipped)
+            batch.names = self._lines.take_names()
         return batch
+
+    def _check_skipped(self, batch: Batch, skipped: list[tuple[int, int]]) -> None:
+        """A line is left to its event's other line only where the file has that one too."""
+        repeated = self._twins.repeated_among([digest for _, digest in skipped])
+        for line, digest in skipped:
+            if digest in repeated:
+                batch.skipped_count += 1
+            else:
+                fix = "the call's talk time isn't in this file: export without a metric filter"
+                batch.refused.append((line, PrivateInputError("metric", fix)))
+
+
+def is_export(column_map: ColumnMap) -> bool:
+    """Whether rows are this product's own lines instead of another system's."""
+    return column_map.type == "usage-line"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from data.importers.ledger import Tally
 
 BATCH_ROWS = 2_000
 FIRST_REJECTIONS = 10
+MOST_REASONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,9 @@ class ImportOptions:
     """What to take and how. ``map``: a built-in name or the path of a TOML file.
 
     ``destination``: the number, such as +1, that rows without one are priced as. ``start``: the
-    first row's day or instant, for logs without times.
+    first row's day or instant, for logs without times. ``zone``: of times that carry none, in
+    place of the map's. ``region``: the country, such as GB, in which numbers without a sign are
+    written, in place of the map's.
     """
 
     file: Path
@@ -42,6 +46,8 @@ class ImportOptions:
     is_funded: bool = False
     destination: str | None = None
     start: str | None = None
+    zone: str | None = None
+    region: str | None = None
     batch_rows: int = BATCH_ROWS
 
 
@@ -61,6 +67,8 @@ class ImportReport:
     """What became of a log. ``rows_skipped``: exported lines that another line stands for.
 
     Lines and cost are of accepted rows only; ``balance_micros`` is the wallet's afterwards.
+    ``rows_shifted``: accepted rows whose local time the clocks skipped. ``reasons``: how many
+    rows were rejected, by field and reason. ``zone_name``: of times that carry none.
     """
 
     map: str
@@ -73,6 +81,9 @@ class ImportReport:
     rows_duplicate: int = 0
     rows_rejected: int = 0
     rows_skipped: int = 0
+    rows_shifted: int = 0
+    zone_name: str = "UTC"
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     line_count: int = 0
     cost_micros: int = 0
     funded_micros: int = 0
@@ -88,6 +99,14 @@ class ImportReport:
     def tally(self) -> Tally:
         """The counts of rows."""
         return Tally(self.rows_read, self.rows_accepted, self.rows_duplicate, self.rows_rejected)
+
+    def count_reasons(self, rejected: Iterable[Rejection]) -> None:
+        """Adds rejected rows to the reasons; those beyond the first kinds are one of their own."""
+        for each in rejected:
+            reason = (each.field, each.fix)
+            if reason not in self.reasons and len(self.reasons) >= MOST_REASONS:
+                reason = ("other fields", "see the file of rejected rows")
+            self.reasons[reason] += 1
 
 
 OnProgress = Callable[[Progress], None]

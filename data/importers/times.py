@@ -1,6 +1,7 @@
 """When a row happened: read from its columns, or derived from its place in the file.
 
-Derived instants are invented by a stated rule and flagged ``derived_time`` on every line.
+Derived instants are invented by a stated rule and flagged ``derived_time`` on every line. A
+local time that the clocks skipped is moved by the skipped hour and flagged ``shifted_time``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from data.importers.errors import PrivateInputError
 from data.importers.maps import TimeRule
 
 DERIVED = "derived_time"
+SHIFTED = "shifted_time"  # a local time that its day doesn't have: clocks went forward
 WORK_BEGINS = time(9)
 SECONDS_LEFT = 15 * 3600 - 1  # from then to the last second of the day
 MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
@@ -44,7 +46,7 @@ def time_reader(
         return DayAndMonth(rule, places, zone_name)
     if rule.derivation == "weekday-and-month":
         return WeekdayAndMonth(rule, places, zone_name)
-    return _PatternReader(rule, places, zone(zone_name))
+    return PatternTimes(rule, places, zone(zone_name))
 
 
 def parse_start(text: str, zone_name: str) -> datetime:
@@ -61,8 +63,8 @@ def parse_start(text: str, zone_name: str) -> datetime:
         ) from None  # fmt: skip
 
 
-class _PatternReader:
-    """Reads columns by the first pattern that fits."""
+class PatternTimes:
+    """Reads columns by the first pattern that fits. ``is_shifted``: the last row's was moved."""
 
     def __init__(self, rule: TimeRule, places: list[int], local: ZoneInfo) -> None:
         self._name = " ".join(rule.columns)
@@ -70,8 +72,11 @@ class _PatternReader:
         self._only = places[0] if len(places) == 1 else None
         self._patterns = rule.patterns
         self._local = local
+        self._may_skip = local.key != "UTC"
+        self.is_shifted = False
 
     def __call__(self, row: Sequence[str], _position: int) -> datetime:
+        """The row's instant."""
         if self._only is not None:
             text = row[self._only].strip()
         else:
@@ -79,13 +84,16 @@ class _PatternReader:
         if len(text) <= LONGEST_TIME:
             for pattern in self._patterns:
                 try:
-                    at = _parse(text, pattern)
-                    if at.tzinfo is None:
-                        at = at.replace(tzinfo=self._local)
-                    at = at.astimezone(UTC)
+                    read = _parse(text, pattern)
+                    at = (read if read.tzinfo else read.replace(tzinfo=self._local)).astimezone(UTC)
+                    self.is_shifted = self._may_skip and read.tzinfo is None and (
+                        at.astimezone(self._local).replace(tzinfo=None) != read
+                    )  # fmt: skip
                 except (ValueError, OverflowError, TypeError, IndexError):
                     continue
                 return self._checked(at)
+        if not text:
+            raise InputError(self._name, "", "this column may not be empty")
         raise self._refused(text, f"write it as {' or '.join(self._patterns)}")
 
     def _checked(self, at: datetime) -> datetime:

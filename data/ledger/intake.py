@@ -29,6 +29,11 @@ class AccountClosedError(NotAllowedError):
     code = "account_closed"
 
 
+def pieces_of(events: Sequence[AnyEvent]) -> list[Sequence[AnyEvent]]:
+    """The pieces in which events are queued, in order."""
+    return [events[start : start + SLICE_ROWS] for start in range(0, len(events), SLICE_ROWS)]
+
+
 class Intake:
     """Takes live events of many callers at once."""
 
@@ -47,7 +52,7 @@ class Intake:
         and sending all of them again adds nothing. Errors: ``BusyError`` when too many wait;
         in a future also ``AccountClosedError`` and ``NotFoundError``.
         """
-        pieces = [events[start : start + SLICE_ROWS] for start in range(0, len(events), SLICE_ROWS)]
+        pieces = pieces_of(events)
         return self._writer.submit_bulk(
             account_id,
             [(partial(self._post, account_id, piece, received_at), len(piece)) for piece in pieces],

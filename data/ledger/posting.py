@@ -22,9 +22,11 @@ from billing.rates import RateBook
 from billing.rating import LineDraft, RatingContext, rate_event
 from data import tables as t
 from data.changes import mark_changed
+from data.columns import to_micros
 from data.identity import Pseudonyms, new_id
 from data.ledger.bulk import StoredDays, insert_rows, is_one_of
 from data.ledger.price_books import RateBooks, load_rate_book
+from data.ledger.receipts import Receipts
 from data.ledger.wallet import OpenWallet, Posting
 
 LONGEST_ID = 255
@@ -68,16 +70,19 @@ class Poster:
     _seen: dict[str, set[str]] = field(init=False)
     _hashes: dict[str, str] = field(init=False, default_factory=dict)
     _days: StoredDays = field(init=False)
+    _receipts: Receipts = field(init=False)
     _names: dict[tuple[str, str], str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.wallet = OpenWallet.open(self.connection, self.account)
         self._days = StoredDays(self.connection)
+        self._receipts = Receipts(self.connection, self.account.id, to_micros(self.stored_at))
         self._seen = {"campaigns": set(), "consumers": set()}
 
     def post(self, batch: Sequence[AnyEvent], received_at: datetime | None = None) -> list[Outcome]:
         """Takes a batch in order; one outcome an event, in the same order."""
         known = self._known_ids(batch)
+        self._receipts.look_up(batch)
         outcomes = []
         for event in batch:
             identity = (event.source, event.id)
@@ -100,6 +105,7 @@ class Poster:
             mark_changed(self.connection, self.account.id)
         insert_rows(self.connection, t.events, self._events)
         insert_rows(self.connection, t.usage_lines, self._lines)
+        self._receipts.flush()
         self._name_new()
         self.wallet.flush(self.stored_at)
         self._events, self._lines, self._pending = [], [], set()
@@ -126,12 +132,12 @@ class Poster:
         return known
 
     def _take(self, event: AnyEvent, received_at: datetime) -> Outcome:
-        if isinstance(event, StatusEvent):
-            raise InputError("type", event_type(event), "use a usage event")
         _check_identity(event)
         check_instant(event.occurred_at, received_at)
         if self.is_live:
             check_age(event.occurred_at, received_at)
+        if isinstance(event, StatusEvent):
+            return self._take_receipt(event)
         booking = self._book(event, received_at)
         drafts = rate_event(event, self._context(event, booking))
         event_id = new_id()
@@ -141,17 +147,30 @@ class Poster:
         )  # fmt: skip
         self._events.append(self._event_row(event, drafts, event_id, posting))
         self._named(event)
+        line_ids = [new_id() for _ in drafts]
+        self._receipts.arrived(event, line_ids, drafts)
         cost = 0
-        for draft in drafts:
-            line_id = new_id()
+        for line_id, draft in zip(line_ids, drafts, strict=True):
             self._lines.append(self._line_row(event, draft, line_id, event_id, posting))
             if draft.cost_micros and not event.is_sandbox:
                 self.wallet.charge(line_id, draft.cost_micros, posting)
                 cost += draft.cost_micros
         return Outcome("accepted", len(drafts), cost)
 
+    def _take_receipt(self, event: StatusEvent) -> Outcome:
+        """A receipt writes no line and costs nothing; a closed period doesn't keep it out."""
+        event_id = new_id()
+        self._receipts.take(event, event_id)
+        self._events.append(
+            (
+                self.account.id, event.source, event.id, event_id, event_type(event),
+                to_micros(self.stored_at), None, None, None,
+            )
+        )  # fmt: skip
+        return Outcome("accepted")
+
     def _book(self, event: UsageEvent, received_at: datetime) -> Booking:
-        booking = book(self.account, event.occurred_at, received_at, self.wallet.closed_before)
+        booking = book(self.account, event.occurred_at, received_at, self.wallet.closed)
         if booking.corrects_period and self.refuses_closed_periods:
             raise InputError(
                 "time", event.occurred_at.isoformat(),
@@ -249,9 +268,13 @@ def consumer_kind(consumer_id: str) -> str:
     return "application" if consumer_id.startswith(("app:", "key:")) else "user"
 
 
-def _check_identity(event: UsageEvent) -> None:
+def _check_identity(event: AnyEvent) -> None:
     _check_name("source", event.source)
     _check_name("id", event.id)
+    if isinstance(event, StatusEvent):
+        _check_name("ref", event.ref_source)
+        _check_name("ref", event.ref_id)
+        return
     if event.campaign is not None:
         _check_name("campaign", event.campaign)
     if event.consumer is not None:

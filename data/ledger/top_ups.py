@@ -1,4 +1,4 @@
-"""Credit that people add by hand."""
+"""Credit that people add by a command."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from billing.accounts import Account
 from billing.errors import InputError
 from billing.lots import LotKind
+from data.access.audit import COMMAND
 from data.ledger.wallet import Credit, OpenWallet, Posting
 
 LONGEST_NOTE = 255
@@ -24,7 +25,7 @@ def top_up(
     if not 1 <= len(note) <= LONGEST_NOTE or not note.isprintable():
         raise InputError("note", note, f"use 1 to {LONGEST_NOTE} printable characters")
     wallet = OpenWallet.open(connection, account)
-    posting = Posting(at, at, at, account.today(at))
+    posting = wallet.booked(Posting(at, at, at, account.today(at), actor=COMMAND))
     wallet.credit(Credit(LotKind.PAID, amount_micros, note), posting)
     wallet.flush(at)
     return wallet.posted_micros

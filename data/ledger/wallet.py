@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
@@ -14,7 +15,9 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from billing.accounts import Account
 from billing.booking import book
 from billing.errors import InputError
-from billing.lots import DEFAULT_PRIORITY, Draw, Lot, LotBook, LotKind
+from billing.lots import DEFAULT_PRIORITY, Draw, Lot, LotBook, LotKind, Share, merged
+from billing.movements import RETURNED_FOR
+from billing.periods import Period
 from data import tables as t
 from data.changes import mark_changed
 from data.columns import to_micros
@@ -51,13 +54,17 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """Money coming in: a top-up (``PAID``) or a promotional grant."""
+    """Money coming in: a top-up (``PAID``) or a promotional grant.
+
+    ``entry_kind``: what the entry is called when it is neither, such as an adjustment.
+    """
 
     kind: LotKind
     amount_micros: int
     cause: str
     expires_at: datetime | None = None
     priority: int = DEFAULT_PRIORITY
+    entry_kind: str | None = None
 
 
 @dataclass(slots=True)
@@ -71,7 +78,7 @@ class OpenWallet:
     account: Account
     lots: LotBook
     posted_micros: int
-    closed_before: date | None = None  # the first day that no statement has closed
+    closed: Period | None = None  # the days that statements have closed
     entries: list[tuple[Any, ...]] = field(default_factory=list)
     draws: list[tuple[Any, ...]] = field(default_factory=list)
     new_lots: list[dict[str, Any]] = field(default_factory=list)
@@ -110,7 +117,7 @@ class OpenWallet:
         expiring = sorted((lot for lot in spendable if lot.expires_at), key=lambda lot: lot.id)
         return cls(
             connection, account, LotBook(spendable, overdraft), posted or 0,
-            closed_before=first_open_day(connection, account.id), _expiring=expiring,
+            closed=closed_days(connection, account.id), _expiring=expiring,
         )  # fmt: skip
 
     def charge(self, line_id: str, cost_micros: int, posting: Posting) -> None:
@@ -137,17 +144,54 @@ class OpenWallet:
         draws = self.lots.add(lot)
         if credit.expires_at:
             self._expiring.append(lot)
-        kind = "top_up" if credit.kind is LotKind.PAID else "grant"
+        kind = credit.entry_kind or ("top_up" if credit.kind is LotKind.PAID else "grant")
         entry_id = self._enter(kind, credit.amount_micros, posting, credit.cause, draws)
+        self._keep(lot, credit.amount_micros, entry_id)
+        return entry_id
+
+    def debit(self, amount_micros: int, cause: str, posting: Posting) -> str:
+        """Takes an amount by hand, in burn order, what no lot has as debt; gives the entry's id."""
+        self.expire(posting)
+        draws = self.lots.charge(amount_micros, posting.received_at)
+        return self._enter("adjustment", -amount_micros, posting, cause, draws)
+
+    def refund(
+        self,
+        line_id: str,
+        drawn: Sequence[Share],
+        repayers: Callable[[], Sequence[Share]],
+        cause: str,
+        posting: Posting,
+    ) -> str:
+        """Gives a charge back to the lots it drew from; gives the entry's id.
+
+        ``line_id``: the reversing line. What belongs to expired lots comes back as one promotional
+        lot, valid for ``RETURNED_FOR``; being new credit, it repays what is owed first.
+        """
+        self.expire(posting)
+        draws, lapsed = self.lots.unwind(drawn, posting.received_at, repayers)
+        returned = None
+        if lapsed:
+            ends = posting.received_at + RETURNED_FOR
+            returned = Lot(new_id(), LotKind.PROMOTIONAL, posting.occurred_at, lapsed, ends)
+            draws = merged([*draws, *self.lots.add(returned)])
+            self._expiring.append(returned)
+        total = sum(micros for _, micros in drawn)
+        entry_id = self._enter("refund", total, posting, cause, draws, line_id)
+        if returned:
+            self._keep(returned, lapsed, entry_id)
+        return entry_id
+
+    def _keep(self, lot: Lot, amount_micros: int, entry_id: str) -> None:
+        """Remembers a new lot, to be written by the next flush."""
         self.new_lots.append(
             {
-                "id": lot.id, "account_id": self.account.id, "kind": credit.kind.value,
-                "amount_micros": credit.amount_micros, "priority": credit.priority,
-                "granted_at": posting.occurred_at, "expires_at": credit.expires_at,
+                "id": lot.id, "account_id": self.account.id, "kind": lot.kind.value,
+                "amount_micros": amount_micros, "priority": lot.priority,
+                "granted_at": lot.granted_at, "expires_at": lot.expires_at,
                 "entry_id": entry_id,
             }
         )  # fmt: skip
-        return entry_id
 
     def expire(self, posting: Posting) -> int:
         """Takes out what is left of lots that have expired by now; gives how many."""
@@ -166,11 +210,14 @@ class OpenWallet:
     def _expiry(self, lot: Lot, posting: Posting) -> Posting:
         """An expiry happened when the lot expired, whatever posting noticed it."""
         assert lot.expires_at is not None, "only lots that expire are looked at"
-        booking = book(self.account, lot.expires_at, posting.received_at, self.closed_before)
+        return self.booked(replace(posting, occurred_at=lot.expires_at))
+
+    def booked(self, posting: Posting) -> Posting:
+        """The posting on the day to which its instants lead, whatever day it named."""
+        booking = book(self.account, posting.occurred_at, posting.received_at, self.closed)
         return replace(
-            posting, occurred_at=lot.expires_at, booked_on=booking.booked_on,
-            corrects_period=booking.corrects_period,
-        )  # fmt: skip
+            posting, booked_on=booking.booked_on, corrects_period=booking.corrects_period
+        )
 
     def flush(self, at: datetime) -> None:
         """Writes everything collected so far, and the projections."""
@@ -206,6 +253,9 @@ class OpenWallet:
         self, kind: str, micros: int, posting: Posting, cause: str, draws: list[Draw],
         line_id: str | None = None,
     ) -> str:  # fmt: skip
+        if self.closed and posting.booked_on in self.closed:
+            msg = f"an entry of {self.account.id} can't be booked on {posting.booked_on}: closed"
+            raise ValueError(msg)
         entry_id = new_id()
         self.posted_micros += micros
         self.entries.append(
@@ -220,9 +270,12 @@ class OpenWallet:
         return entry_id
 
 
-def first_open_day(connection: Connection, account_id: str) -> date | None:
-    """The first day that no statement has closed; none before the first statement."""
-    found: date | None = connection.scalar(
-        select(func.max(t.statements.c.period_end)).where(t.statements.c.account_id == account_id)
-    )
-    return found
+def closed_days(connection: Connection, account_id: str) -> Period | None:
+    """The days that the account's statements have closed, one after another; none without."""
+    columns = t.statements.c
+    start, end = connection.execute(
+        select(func.min(columns.period_start), func.max(columns.period_end)).where(
+            columns.account_id == account_id
+        )
+    ).one()
+    return None if start is None else Period(start, end)

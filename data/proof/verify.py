@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, text
 
-from data.analytics.lake import Cursor, Lake, LakeError, position, view
+from data.analytics.lake import Cursor, Lake, LakeError, Positions, positions
+from data.analytics.views import view
 from data.database import Database
 from data.ledger.guards import guard_names
 from data.proof.verify_lake import LakeProof
@@ -33,7 +34,18 @@ LEDGER_CHECKS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         ("verify_entry_lines", "verify_line_entries"),
     ),
     ("lines: each has its account and event", "lines", ("verify_lines",)),
+    (
+        "receipts: each has its line, account and event",
+        "receipts",
+        ("verify_receipts", "verify_lost_receipts"),
+    ),
+    ("receipts: each moves its line from where it stood", "receipts", ("verify_receipt_moves",)),
     ("statements = wallet by booking date", "statements", ("verify_statements",)),
+    (
+        "closed periods: nothing booked afterwards",
+        "statements",
+        ("verify_closed_entries", "verify_closed_lines"),
+    ),
 )
 _TRIGGERS = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' AND sql LIKE '%RAISE%'",
@@ -91,7 +103,8 @@ def _checks(
     account_id: str | None,
 ) -> list[Check]:
     """The truth is read after the lake's snapshot was taken, so it has all that the lake has."""
-    synced_to = position(cursor)
+    synced = positions(cursor)
+    synced_to = synced.lines
     checks = _ledger_checks(connection, dialect, accounts)
     ledger = Ledger(connection, account_id)
     seals = SealProof(connection, account_id)
@@ -99,18 +112,24 @@ def _checks(
     for lines in ledger.lines(max(synced_to, seals.sealed_to)):
         seals.take(lines)
         proof.take(lines)
+    for moves in ledger.moves(synced.receipts):
+        proof.take_moves(moves)
     checks.append(_check("seals: chain and every sealed line", seals.figures, seals.broken()))
     for name, figures, broken in proof.results():
         checks.append(_check(name, figures, broken))
-    ahead = [f"position {synced_to} is past the last seal, {seals.sealed_to}"]
-    checks.append(
-        _check(
-            "analytics: position within the sealed ledger",
-            {"position": synced_to, "sealed_to": seals.sealed_to},
-            ahead if synced_to > seals.sealed_to else [],
-        )
-    )
+    checks.append(_within(synced, seals.sealed_to, ledger.newest_receipt()))
     return checks
+
+
+def _within(synced: Positions, sealed_to: int, newest_receipt: int) -> Check:
+    """Analytics can't have more than the ledger has: a backup that is older than they are."""
+    ahead = []
+    if synced.lines > sealed_to:
+        ahead.append(f"position {synced.lines} is past the last seal, {sealed_to}")
+    if synced.receipts > newest_receipt:
+        ahead.append(f"position {synced.receipts} is past the last receipt, {newest_receipt}")
+    figures = {"position": synced.lines, "sealed_to": sealed_to, "receipts": synced.receipts}
+    return _check("analytics: position within the sealed ledger", figures, ahead)
 
 
 def _ledger_checks(

@@ -1,4 +1,4 @@
-"""Proves that analytics equal the ledger: each line, and each cell of every rollup.
+"""Proves that analytics equal the ledger: each line, each move, and each cell of every rollup.
 
 The ledger's lines are summed up again here, apart from the code that fills the lake, and both
 sides are compared by DuckDB: lines by hashes over small stretches of the ledger, rollups cell by
@@ -15,6 +15,7 @@ import pyarrow as pa
 from data.analytics.lake import Cursor
 from data.proof.seals import SEALED_COLUMNS
 from data.proof.verify_ledger import Ledger, Lines
+from data.proof.verify_moves import MoveProof
 
 STRETCH_ROWS = 8_192
 MOST_STRETCHES = 20
@@ -53,6 +54,7 @@ class LakeProof:
         self._synced_to = synced_to
         self._is_started = False
         self._line_count = 0
+        self._moves = MoveProof(cursor, ledger.account_id)
 
     def take(self, lines: Lines) -> None:
         """Adds lines; sandbox lines and those after the position belong to no analytics."""
@@ -72,11 +74,32 @@ class LakeProof:
         )
         self._is_started = True
 
+    def take_moves(self, moves: Lines) -> None:
+        """Adds what receipts did to lines that were taken: sums by status follow."""
+        if not self._is_started:
+            self.take([])
+        self._moves.take(moves)
+        keys = ", ".join(_ROLLUPS["roll_day"])
+        sums = ", ".join(f"sum(sign * {name})::BIGINT" for name in _SUMS[1:])
+        self._cursor.execute(
+            f"""
+            INSERT INTO proof_roll_day
+            SELECT {keys}, sum(sign)::BIGINT, {sums}
+            FROM (
+                SELECT * REPLACE (previous_status AS status), -1 AS sign FROM proof_moved
+                UNION ALL
+                SELECT *, 1 AS sign FROM proof_moved
+            )
+            GROUP BY ALL
+            """  # noqa: S608
+        )
+
     def results(self) -> Iterator[Result]:
         """The name, figures and broken rows of each comparison; call it after the last line."""
         if not self._is_started:
             self.take([])
         yield "analytics: lines = ledger", {"lines": self._line_count}, self._differing_lines()
+        yield "analytics: moves = receipts", self._moves.figures, self._moves.broken()
         for name, keys in _ROLLUPS.items():
             cells, broken = self._differing_cells(name, keys)
             yield f"analytics: {name} = ledger", {"cells": cells}, broken

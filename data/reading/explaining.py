@@ -53,7 +53,7 @@ def explain_line(connection: Connection, view: View, line_id: str) -> Explanatio
         price_size=rate.size if rate else None,
         minimum=rate.minimum if rate else None,
         increment=rate.increment if rate else None,
-        counterparty=_counterparty(connection, view, line.event_id),
+        counterparty=counterparty_of(connection, view, line.event_id),
         entry_id=entry.id if entry else None,
         draws=_draws(connection, entry.id) if entry else (),
         balance_before_micros=(entry.balance_after_micros - entry.amount_micros if entry else None),
@@ -100,7 +100,7 @@ def _draws(connection: Connection, entry_id: str) -> tuple[LotDraw, ...]:
     return tuple(LotDraw(*row) for row in rows)
 
 
-def _counterparty(connection: Connection, view: View, event_id: str) -> str | None:
+def counterparty_of(connection: Connection, view: View, event_id: str) -> str | None:
     """The other party as it may be shown: country code and last two digits."""
     row = connection.execute(
         select(events.c.counterparty_prefix, events.c.counterparty_suffix)

@@ -13,7 +13,9 @@ from billing.metrics import METRIC_BY_ID
 from billing.periods import Period
 from billing.queries import Filters
 from billing.usage import UsageLine
+from data.analytics.lake import Positions
 from data.database import Database
+from data.ledger.standing import standing
 from data.reading.position import SeqOrder
 from data.reading.visibility import Key, View, passes
 from data.tables import campaigns, consumers, events, usage_lines
@@ -28,9 +30,9 @@ _COLUMNS = (
     _lines.stored_at, _lines.booked_on, _lines.corrects_period, _lines.base_units,
     _lines.pulses, _lines.talk_seconds, _lines.rate_id, _lines.connect_fee_micros,
     _lines.cost_micros, _lines.currency, _lines.reverses_line_id, _lines.is_sandbox,
-    _lines.flags, events.c.counterparty_prefix,
+    _lines.flags, events.c.counterparty_prefix, _lines.kind, _lines.status.label("rated_status"),
 )  # fmt: skip
-_FLAGS = -2  # one text in the ledger, words in a line
+_FLAGS = -4  # one text in the ledger, words in a line
 _FROM = (
     usage_lines.outerjoin(
         events,
@@ -47,9 +49,14 @@ _FROM = (
 )
 
 
-def whole_lines() -> Select[Any]:
-    """A statement for whole lines, to be narrowed; ``to_line`` reads its rows."""
-    return select(*_COLUMNS).select_from(_FROM)
+def whole_lines(receipts_to: int | None = None) -> Select[Any]:
+    """A statement for whole lines as they stand, to be narrowed; ``to_line`` reads its rows.
+
+    ``receipts_to``: the place of the last receipt that counts; none: all do.
+    """
+    status = standing(up_to=receipts_to)
+    columns = [status if column is _lines.status else column for column in _COLUMNS]
+    return select(*columns).select_from(_FROM)
 
 
 def to_line(row: Row[*tuple[Any, ...]]) -> UsageLine:
@@ -138,7 +145,7 @@ def stream(
     in a short transaction of its own: neither memory nor a snapshot is held for the whole.
     """
     with database.read() as connection:
-        newest = order.newest(connection)
+        newest = Positions(order.newest(connection), order.newest_receipt(connection))
         metrics = metrics_passing(connection, view, filters)
     one_metric_each = [
         _stream_metric(database, order, newest, view, period, filters, metric) for metric in metrics
@@ -151,15 +158,17 @@ def stream(
 def _stream_metric(
     database: Database,
     order: SeqOrder,
-    newest: int,
+    newest: Positions,
     view: View,
     period: Period,
     filters: Filters,
     metric: str,
 ) -> Iterator[UsageLine]:
+    status = standing(up_to=newest.receipts)
     wanted = (
-        whole_lines()
-        .where(passes(usage_lines, filters), _lines.metric == metric, order.up_to(newest))
+        whole_lines(newest.receipts)
+        .where(passes(usage_lines, filters, status), _lines.metric == metric)
+        .where(order.up_to(newest.lines))
         .order_by(_lines.booked_on, _lines.occurred_at, _lines.seq)
         .limit(STREAM_ROWS)
     )

@@ -24,12 +24,13 @@ from sqlalchemy import (
 
 from billing.periods import Period
 from billing.queries import Filters, TransactionSort
-from data.analytics.lake import Cursor, Lake, position, run_view
+from data.analytics.lake import Cursor, Positions
+from data.analytics.views import run_view
 from data.columns import from_micros, to_micros
 from data.reading.lines import metrics_passing
 from data.reading.page_keys import Key, PageCursor
 from data.reading.position import SeqOrder
-from data.reading.tail import tail
+from data.reading.tail import standing_tail, tail
 from data.reading.visibility import (
     View,
     filter_parameters,
@@ -81,6 +82,11 @@ class PageQuery:
         filters = self.filters
         return self.is_by_cost or any((filters.campaigns, filters.consumers, filters.statuses))
 
+    @property
+    def is_by_status(self) -> bool:
+        """Whether it matters where lines stand: only then do receipts have to be read."""
+        return bool(self.filters.statuses)
+
 
 Found = list[tuple[Key, int]]
 
@@ -98,8 +104,8 @@ def page_cursors(
     return following, previous
 
 
-def lake_keys(lake: Lake, page: PageQuery) -> tuple[int, Found]:
-    """The lake's position and the first ``limit`` lines of the page that it has."""
+def lake_keys(cursor: Cursor, page: PageQuery, left_out: Sequence[int]) -> Found:
+    """The first ``limit`` lines of the page that the lake has, some places left out."""
     name = "keys_by_cost" if page.is_by_cost else "keys_by_time"
     key = page.stored_key
     parameters: dict[str, Any] = {
@@ -108,14 +114,11 @@ def lake_keys(lake: Lake, page: PageQuery) -> tuple[int, Found]:
         **filter_parameters(page.filters),
         "direction": page.direction,
         "limit": page.limit,
+        "left_out": list(left_out),
         **_lake_key(key, page),
     }
-
-    def read(cursor: Cursor) -> tuple[int, list[tuple[Any, ...]]]:
-        return position(cursor), run_view(cursor, name, parameters)
-
-    synced_to, rows = lake.snapshot(read)
-    return synced_to, [(_from_lake(row[1:], page), row[0]) for row in rows]
+    rows = run_view(cursor, name, parameters)
+    return [(_from_lake(row[1:], page), row[0]) for row in rows]
 
 
 def _lake_key(key: Key | None, page: PageQuery) -> dict[str, int | None]:
@@ -141,9 +144,23 @@ def _page_key(stored: Sequence[int], sort: TransactionSort) -> Key:
     return tuple(value * sign for value in stored)
 
 
-def tail_keys(connection: Connection, order: SeqOrder, synced_to: int, page: PageQuery) -> Found:
-    """The first ``limit`` lines of the page that the ledger has after the lake's position."""
-    lines = tail(page.view.account_id, order, synced_to)
+def moved_seqs(
+    connection: Connection, order: SeqOrder, synced: Positions, page: PageQuery
+) -> list[int]:
+    """Lines that the lake has, but for a page by status not where they stand now."""
+    if not page.is_by_status or order.newest_receipt(connection) == synced.receipts:
+        return []
+    lines = standing_tail(page.view.account_id, order, synced)
+    return list(connection.scalars(select(lines.c.seq).where(lines.c.seq <= synced.lines)))
+
+
+def tail_keys(connection: Connection, order: SeqOrder, synced: Positions, page: PageQuery) -> Found:
+    """The first ``limit`` lines of the page that only the ledger has, or has as they stand."""
+    account_id = page.view.account_id
+    if page.is_by_status:
+        lines = standing_tail(account_id, order, synced)
+    else:
+        lines = tail(account_id, order, synced.lines)
     return _found(connection, _keys_of(lines, page), page)
 
 

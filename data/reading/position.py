@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from billing.errors import InputError
-from data.tables import usage_lines
+from data.tables import receipts, usage_lines
 
 
 class SeqOrder:
@@ -47,6 +47,10 @@ class SeqOrder:
     def newest(self, connection: Connection) -> int:
         """The position of a reader that has seen everything in the connection's snapshot."""
         return int(connection.execute(select(func.max(usage_lines.c.seq))).scalar() or 0)
+
+    def newest_receipt(self, connection: Connection) -> int:
+        """The same of receipts, which are counted apart from lines."""
+        return int(connection.execute(select(func.max(receipts.c.seq))).scalar() or 0)
 
 
 def ledger_order(dialect: str) -> SeqOrder:

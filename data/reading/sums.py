@@ -10,12 +10,13 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, func, select
 
 from billing.periods import Period
 from billing.queries import Filters
 from billing.usage import Dimension, UsageCell
-from data.analytics.lake import Cursor, Lake, position, run_view
+from data.analytics.lake import Cursor, Lake, Positions, positions
+from data.analytics.views import run_view
 from data.reading.visibility import (
     View,
     filter_parameters,
@@ -31,7 +32,7 @@ SOURCES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("cells_consumer", ("booked_on", "consumer_id")),
     ("cells_lines", tuple(dimension.value for dimension in Dimension)),
 )
-_SUMMED = ("base_units", "pulses", "talk_seconds", "cost_micros")
+SUMMED = ("base_units", "pulses", "talk_seconds", "cost_micros")
 
 Key = tuple[str | date | None, ...]
 Sums = tuple[int, ...]
@@ -43,10 +44,22 @@ def source_of(by: Sequence[Dimension], filters: Filters) -> tuple[str, tuple[str
     return next(source for source in SOURCES if needed <= set(source[1]))
 
 
+def is_by_status(by: Sequence[Dimension], filters: Filters) -> bool:
+    """Whether it matters where lines stand: only then do receipts have to be read."""
+    return Dimension.STATUS in by or bool(filters.statuses)
+
+
+def line_count(lines: FromClause) -> ColumnElement[int]:
+    """How many lines there are; in a tail that receipts move lines in and out of, the balance."""
+    if "line_count" in lines.c:
+        return func.sum(lines.c.line_count)
+    return func.count(lines.c.seq)
+
+
 def lake_sums(
     lake: Lake, view: View, period: Period, by: Sequence[Dimension], filters: Filters
-) -> tuple[int, list[tuple[Key, Sums]]]:
-    """The lake's position, and what it has up to there: one item per group."""
+) -> tuple[Positions, list[tuple[Key, Sums]]]:
+    """The lake's positions, and what it has up to there: one item per group."""
     name, columns = source_of(by, filters)
     asked = {dimension.value for dimension in by}
     parameters = {
@@ -54,17 +67,16 @@ def lake_sums(
         **period_parameters(period),
         **filter_parameters(filters),
         **{f"by_{column}": column in asked for column in columns},
+        "is_by_status": is_by_status(by, filters),
     }
 
-    def read(cursor: Cursor) -> tuple[int, list[tuple[Any, ...]]]:
-        return position(cursor), run_view(cursor, name, parameters)
+    def read(cursor: Cursor) -> tuple[Positions, list[tuple[Any, ...]]]:
+        return positions(cursor), run_view(cursor, name, parameters)
 
-    synced_to, rows = lake.snapshot(read)
+    synced, rows = lake.snapshot(read)
     places = [columns.index(dimension.value) for dimension in by]
     first_sum = len(columns)
-    return synced_to, [
-        (tuple(row[place] for place in places), tuple(row[first_sum:])) for row in rows
-    ]
+    return synced, [(tuple(row[place] for place in places), tuple(row[first_sum:])) for row in rows]
 
 
 def ledger_sums(
@@ -74,13 +86,20 @@ def ledger_sums(
     period: Period,
     by: Sequence[Dimension],
     filters: Filters,
+    status: ColumnElement[str] | None = None,
 ) -> list[tuple[Key, Sums]]:
-    """What the ledger's table, or a part of it such as its tail, has: one item per group."""
-    keys = [lines.c[dimension.value] for dimension in by]
-    sums = [func.sum(lines.c[name]) for name in _SUMMED]
+    """What the ledger's table, or a part of it such as its tail, has: one item per group.
+
+    ``status``: what stands for the column of that name; none: the column.
+    """
+    keys = [
+        status if status is not None and dimension is Dimension.STATUS else lines.c[dimension.value]
+        for dimension in by
+    ]
+    sums = [func.sum(lines.c[name]) for name in SUMMED]
     rows = connection.execute(
-        select(*keys, func.count(lines.c.seq), *sums)
-        .where(view.shows_in(lines, period), passes(lines, filters))
+        select(*keys, line_count(lines), *sums)
+        .where(view.shows_in(lines, period), passes(lines, filters, status))
         .group_by(*keys)
     )
     width = len(keys)
@@ -92,10 +111,11 @@ def ledger_sums(
 
 
 def add(parts: Iterable[tuple[Key, Sums]]) -> tuple[UsageCell, ...]:
-    """One cell per key, ordered by keys with nothing last."""
+    """One cell per key, ordered by keys with nothing last; none where all lines moved away."""
     cells: dict[Key, Sums] = {}
     for key, sums in parts:
         known = cells.get(key)
         cells[key] = tuple(map(sum, zip(known, sums, strict=True))) if known else sums
-    ordered = sorted(cells, key=lambda key: [(value is None, value or "") for value in key])
+    held = (key for key, sums in cells.items() if sums[0])
+    ordered = sorted(held, key=lambda key: [(value is None, value or "") for value in key])
     return tuple(UsageCell(key, *cells[key]) for key in ordered)

@@ -1,28 +1,98 @@
-"""The ledger's tail: an account's lines after a position, found by the one index made for it."""
+"""The ledger's tail: what an account has there after the lake's position.
+
+Lines are found by the one index made for that. Receipts come after a position of their own: one
+of them may move a line that the lake has, and then the line is part of what is new.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import CTE, select
+from typing import Any
 
+from sqlalchemy import CTE, ColumnElement, Select, literal, select, union_all
+
+from data.analytics.lake import Positions
+from data.ledger.standing import moves_after, standing
 from data.reading.position import SeqOrder
-from data.tables import usage_lines
+from data.tables import receipts, usage_lines
 
 _COLUMNS = (
     "seq", "account_id", "metric", "service", "direction", "status", "campaign_id",
     "consumer_id", "occurred_at", "stored_at", "booked_on", "base_units", "pulses",
     "talk_seconds", "cost_micros", "is_sandbox",
 )  # fmt: skip
+_AMOUNTS = frozenset({"base_units", "pulses", "talk_seconds", "cost_micros"})
+
+
+def newer_lines(account_id: str, order: SeqOrder, synced: Positions, *, is_by_status: bool) -> CTE:
+    """What to add to sums of the lake; receipts are read only where statuses matter."""
+    if is_by_status:
+        return signed_tail(account_id, order, synced)
+    return tail(account_id, order, synced.lines)
 
 
 def tail(account_id: str, order: SeqOrder, synced_to: int) -> CTE:
-    """The lines of an account that the lake has not got at a position.
+    """The lines of an account that the lake has not got at a position, as they came.
 
     Materialized first: a planner that sees a metric or days beside the position prefers their
     index, and would walk the account's whole history to find a few new lines.
     """
-    return (
-        select(*(usage_lines.c[name] for name in _COLUMNS))
-        .where(usage_lines.c.account_id == account_id, order.after(synced_to))
-        .cte("tail")
-        .prefix_with("MATERIALIZED")
+    return _materialized(_after(account_id, order, synced_to, usage_lines.c.status))
+
+
+def standing_tail(account_id: str, order: SeqOrder, synced: Positions) -> CTE:
+    """Lines that the lake has not got, or not where they stand now; each once, as it stands."""
+    moved = (
+        select(receipts.c.line_id)
+        .distinct()
+        .where(moves_after(account_id, synced.receipts))
+        .subquery("moved")
     )
+    known = (
+        select(*_columns(standing()))
+        .join_from(moved, usage_lines, usage_lines.c.id == moved.c.line_id)
+        .where(usage_lines.c.account_id == account_id, order.up_to(synced.lines))
+    )
+    return _materialized(_after(account_id, order, synced.lines, standing()), known)
+
+
+def signed_tail(account_id: str, order: SeqOrder, synced: Positions) -> CTE:
+    """What to add to the lake's sums by status; ``line_count`` and amounts may be negative.
+
+    New lines count where they came; each new receipt takes its line out of one status and puts
+    it into another, whichever of the two stores has the line.
+    """
+    new = _after(account_id, order, synced.lines, usage_lines.c.status, sign=1)
+    moves = [
+        select(*_columns(status, sign))
+        .join_from(receipts, usage_lines, usage_lines.c.id == receipts.c.line_id)
+        .where(moves_after(account_id, synced.receipts))
+        .where(usage_lines.c.account_id == account_id)
+        for status, sign in ((receipts.c.previous_status, -1), (receipts.c.status, 1))
+    ]
+    return _materialized(new, *moves)
+
+
+def _after(
+    account_id: str, order: SeqOrder, position: int, status: ColumnElement[Any], sign: int = 0
+) -> Select[Any]:
+    return select(*_columns(status, sign)).where(
+        usage_lines.c.account_id == account_id, order.after(position)
+    )
+
+
+def _columns(status: ColumnElement[Any], sign: int = 0) -> list[ColumnElement[Any]]:
+    """A tail's columns; with a sign, amounts carry it and so does ``line_count``."""
+    columns: list[ColumnElement[Any]] = []
+    for name in _COLUMNS:
+        column: ColumnElement[Any] = usage_lines.c[name]
+        if name == "status":
+            column = status.label(name)
+        elif sign < 0 and name in _AMOUNTS:
+            column = (-column).label(name)
+        columns.append(column)
+    return [*columns, literal(sign).label("line_count")] if sign else columns
+
+
+def _materialized(*parts: Select[Any]) -> CTE:
+    lines = parts[0] if len(parts) == 1 else union_all(*parts)
+    return lines.cte("tail").prefix_with("MATERIALIZED")

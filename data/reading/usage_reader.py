@@ -6,9 +6,9 @@ Every read takes a scope and decides from it alone what is visible. Must not kno
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 
-from sqlalchemy import Table, select
+from sqlalchemy import Connection, Table, select
 
 from billing.access import AccountScope, require_drill_down
 from billing.clock import Clock
@@ -18,14 +18,18 @@ from billing.queries import Filters, TransactionSort
 from billing.usage import (
     Balance,
     Dimension,
+    EventLines,
     Explanation,
     LinePage,
     Reading,
     UsageLine,
 )
-from data.analytics.lake import Lake
+from data.analytics.lake import Cursor, Lake, positions
 from data.database import Database
-from data.reading.explaining import explain_line
+from data.ledger.standing import standing
+from data.reading.by_event import lines_of_event
+from data.reading.explaining import counterparty_of, explain_line
+from data.reading.hours import Hours, lake_slots, ledger_slots
 from data.reading.lines import lines_by_seq, stream, used_days, visible_metrics
 from data.reading.page_keys import decode_cursor
 from data.reading.pages import (
@@ -34,12 +38,13 @@ from data.reading.pages import (
     lake_keys,
     ledger_keys,
     merged,
+    moved_seqs,
     page_cursors,
     tail_keys,
 )
 from data.reading.position import ledger_order
-from data.reading.sums import add, lake_sums, ledger_sums
-from data.reading.tail import tail
+from data.reading.sums import add, is_by_status, lake_sums, ledger_sums
+from data.reading.tail import newer_lines
 from data.reading.visibility import View, view_of
 from data.reading.wallet_state import read_balance
 from data.tables import campaigns, consumers, usage_lines
@@ -76,14 +81,38 @@ class LedgerReader:
         if view.is_sandbox:  # never in the lake
             complete_to = self._clock.now()
             with self._database.read() as connection:
-                sums = ledger_sums(connection, usage_lines, view, visible, by, filters)
+                sums = ledger_sums(connection, usage_lines, view, visible, by, filters, standing())
             return Reading(add(sums), complete_to)
-        synced_to, known = lake_sums(self._lake, view, visible, by, filters)
+        synced, known = lake_sums(self._lake, view, visible, by, filters)
         complete_to = self._clock.now()
+        newer = newer_lines(
+            view.account_id, self._order, synced, is_by_status=is_by_status(by, filters)
+        )
         with self._database.read() as connection:
-            newer = tail(view.account_id, self._order, synced_to)
             fresh = ledger_sums(connection, newer, view, visible, by, filters)
         return Reading(add([*known, *fresh]), complete_to)
+
+    def usage_by_hour(
+        self, scope: AccountScope, period: Period, by: Sequence[Dimension], filters: Filters
+    ) -> Reading:
+        """Sums by local hour and the asked dimensions; no cell for no lines.
+
+        Errors: ``NotAllowedError`` on a plan without drill-down.
+        """
+        self._require_drill_down(scope)
+        view = self._view(scope)
+        visible = view.clip(period)
+        if visible is None:
+            return Reading((), self._clock.now())
+        hours = Hours(scope.account.zones, visible)
+        synced, known = lake_slots(self._lake, view, visible, by, filters, hours)
+        complete_to = self._clock.now()
+        newer = newer_lines(
+            view.account_id, self._order, synced, is_by_status=is_by_status(by, filters)
+        )
+        with self._database.read() as connection:
+            fresh = ledger_slots(connection, newer, view, visible, by, filters, hours)
+        return Reading(add(hours.cells([*known, *fresh])), complete_to)
 
     def transactions(
         self,
@@ -119,17 +148,24 @@ class LedgerReader:
         return result
 
     def _page(self, page: PageQuery) -> LinePage:
-        synced_to, known = lake_keys(self._lake, page) if page.needs_lake else (0, [])
+        if page.needs_lake:
+            return self._lake.snapshot(lambda cursor: self._lake_page(cursor, page))
         complete_to = self._clock.now()
         with self._database.read() as connection:
-            if page.needs_lake:
-                found = merged(page, known, tail_keys(connection, self._order, synced_to, page))
-            else:
-                found = ledger_keys(connection, page)
-            shown, has_more = _shown(page, found)
-            lines = lines_by_seq(connection, page.view, [seq for _, seq in shown])
-        following, previous = page_cursors(page, [key for key, _ in shown], has_more)
-        return LinePage(tuple(lines), following, previous, complete_to)
+            return _line_page(connection, page, ledger_keys(connection, page), complete_to)
+
+    def _lake_page(self, cursor: Cursor, page: PageQuery) -> LinePage:
+        """A page of both stores: first the lake's snapshot, then the ledger's, which is newer.
+
+        What receipts have moved since is left out of the lake's part and comes from the ledger's.
+        """
+        synced = positions(cursor)
+        complete_to = self._clock.now()
+        with self._database.read() as connection:
+            moved = moved_seqs(connection, self._order, synced, page)
+            known = lake_keys(cursor, page, moved)
+            fresh = tail_keys(connection, self._order, synced, page)
+            return _line_page(connection, page, merged(page, known, fresh), complete_to)
 
     def stream_lines(
         self, scope: AccountScope, period: Period, filters: Filters
@@ -153,6 +189,21 @@ class LedgerReader:
         self._require_drill_down(scope)
         with self._database.read() as connection:
             return explain_line(connection, self._view(scope), line_id)
+
+    def event_lines(
+        self, scope: AccountScope, event: str, source: str | None, services: Sequence[str]
+    ) -> EventLines:
+        """Every line of one event of some services, found by either of its ids.
+
+        Errors: ``NotFoundError``; ``InputError`` for ``source`` where several have that id;
+        ``NotAllowedError`` without drill-down.
+        """
+        self._require_drill_down(scope)
+        complete_to, view = self._clock.now(), self._view(scope)
+        with self._database.read() as connection:
+            lines = lines_of_event(connection, view, event, source, services)
+            counterparty = counterparty_of(connection, view, lines[0].event_id)
+        return EventLines(tuple(lines), counterparty, complete_to)
 
     def balance(self, scope: AccountScope) -> Balance:
         """The wallet now."""
@@ -188,6 +239,15 @@ class LedgerReader:
 
     def _require_drill_down(self, scope: AccountScope) -> None:
         require_drill_down(scope, scope.account.today(self._clock.now()))
+
+
+def _line_page(
+    connection: Connection, page: PageQuery, found: Found, complete_to: datetime
+) -> LinePage:
+    shown, has_more = _shown(page, found)
+    lines = lines_by_seq(connection, page.view, [seq for _, seq in shown])
+    following, previous = page_cursors(page, [key for key, _ in shown], has_more)
+    return LinePage(tuple(lines), following, previous, complete_to)
 
 
 def _shown(page: PageQuery, found: Found) -> tuple[Found, bool]:

@@ -84,12 +84,18 @@ def view_of(scope: AccountScope, now: datetime) -> View:
     )
 
 
-def passes(lines: FromClause, filters: Filters) -> ColumnElement[bool]:
-    """Whether a filter lets a line pass; ``lines`` is the ledger's table or a part of it."""
+def passes(
+    lines: FromClause, filters: Filters, status: ColumnElement[str] | None = None
+) -> ColumnElement[bool]:
+    """Whether a filter lets a line pass; ``lines`` is the ledger's table or a part of it.
+
+    ``status``: what stands for the column of that name; none: the column.
+    """
+    given = {} if status is None else {"status": status}
     return and_(
         true(),
         *(
-            lines.c[column].in_(getattr(filters, field))
+            given.get(column, lines.c[column]).in_(getattr(filters, field))
             for field, column in _FILTERED
             if getattr(filters, field)
         ),

@@ -130,5 +130,8 @@ statements = Table(
     Column("closing_micros", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("closed_at", Instant, nullable=False),
+    # What was in the ledger then: anything later that says this period is out of place.
+    Column("last_entry_seq", BigInteger, nullable=False),
+    Column("last_line_seq", BigInteger, nullable=False),
     PrimaryKeyConstraint("account_id", "period_start"),
 )

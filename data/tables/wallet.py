@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from data.columns import Instant
@@ -41,6 +42,14 @@ wallet_entries = Table(
     CheckConstraint("amount_micros <> 0", name="amount"),
     CheckConstraint("kind <> 'charge' OR line_id IS NOT NULL", name="charge_reference"),
     Index(None, "account_id", "seq"),
+    # Few among millions of charges: what people did, found without walking past those.
+    Index(
+        "ix_wallet_entries_rare",
+        "account_id",
+        "seq",
+        sqlite_where=text("kind <> 'charge'"),
+        postgresql_where=text("kind <> 'charge'"),
+    ),
     sqlite_autoincrement=True,
 )
 credit_lots = Table(

@@ -4,7 +4,8 @@
 --          line_count in lines, base_units in the metric's base unit, pulses, talk_seconds in
 --          seconds, cost_micros in millionths of the currency.
 -- Parameters: booked days from $start (included) to $end (excluded); an empty list lets all pass.
--- Sources: lake.lines.
+--          $is_by_status: whether statuses are asked for or filtered by; only then do moves matter.
+-- Sources: lake.lines and lake.moves: a line that a receipt moved counts where it stands now.
 SELECT
     CASE WHEN $by_booked_on THEN booked_on END AS booked_on,
     CASE WHEN $by_metric THEN metric END AS metric,
@@ -13,10 +14,27 @@ SELECT
     CASE WHEN $by_status THEN status END AS status,
     CASE WHEN $by_campaign_id THEN campaign_id END AS campaign_id,
     CASE WHEN $by_consumer_id THEN consumer_id END AS consumer_id,
-    count(*)::BIGINT AS line_count, sum(base_units)::BIGINT AS base_units,
-    sum(pulses)::BIGINT AS pulses, sum(talk_seconds)::BIGINT AS talk_seconds,
-    sum(cost_micros)::BIGINT AS cost_micros
-FROM lake.lines
+    sum(sign)::BIGINT AS line_count, sum(sign * base_units)::BIGINT AS base_units,
+    sum(sign * pulses)::BIGINT AS pulses, sum(sign * talk_seconds)::BIGINT AS talk_seconds,
+    sum(sign * cost_micros)::BIGINT AS cost_micros
+FROM (
+    SELECT
+        1 AS sign, account_id, local_month, booked_on, metric, service, direction, status,
+        campaign_id, consumer_id, base_units, pulses, talk_seconds, cost_micros
+    FROM lake.lines
+    UNION ALL
+    SELECT
+        -1, account_id, local_month, booked_on, metric, service, direction, previous_status,
+        campaign_id, consumer_id, base_units, pulses, talk_seconds, cost_micros
+    FROM lake.moves
+    WHERE $is_by_status
+    UNION ALL
+    SELECT
+        1, account_id, local_month, booked_on, metric, service, direction, status,
+        campaign_id, consumer_id, base_units, pulses, talk_seconds, cost_micros
+    FROM lake.moves
+    WHERE $is_by_status
+)
 WHERE account_id = $account_id
     AND local_month BETWEEN $first_month AND $last_month
     AND booked_on >= $start

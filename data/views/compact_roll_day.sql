@@ -1,5 +1,5 @@
 -- Purpose: the sums by account, local day, metric, service, direction and status, each cell once.
--- Grain:   one row for each cell.
+-- Grain:   one row for each cell that has lines; receipts may have moved all of them to others.
 -- Columns: those of lake.roll_day.
 -- Sources: lake.roll_day.
 SELECT
@@ -9,4 +9,5 @@ SELECT
     sum(cost_micros)::BIGINT AS cost_micros
 FROM lake.roll_day
 GROUP BY ALL
+HAVING sum(line_count) <> 0
 ORDER BY account_id, booked_on, metric, service, direction, status

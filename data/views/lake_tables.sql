@@ -1,11 +1,15 @@
 -- Purpose: the tables of the analytics store. Everything here can be made again from the ledger.
 -- Grain:   lines: one usage line (sandbox lines never come here). roll_*: sums of one sync's lines
---          of one cell; several rows of a cell add up. sync_state: one row.
+--          of one cell; several rows of a cell add up. moves: one delivery receipt that moved a
+--          line from one status to another; lines keep the status they came with, and roll_day
+--          follows. sync_state: one row.
 -- Columns: *_micros in millionths of the currency; base_units in the metric's base unit;
 --          talk_seconds in seconds; occurred_at in UTC; booked_on the account's local day;
 --          local_month its year and month (YYYY-MM), the partition; pos the ledger position up to
---          which the other tables are complete.
--- Sources: usage_lines of the ledger, through data/analytics/sync.py alone.
+--          which the other tables are complete, receipts_pos the same of receipts. moves: seq is
+--          the receipt's, line_seq and all but the two statuses the line's.
+-- Parameters: $layout: which tables these are, LAYOUT of data/analytics/lake.py.
+-- Sources: usage_lines and receipts of the ledger, through data/analytics/sync.py alone.
 CREATE TABLE lake.lines (
     seq BIGINT, id VARCHAR, account_id VARCHAR, event_id VARCHAR, metric VARCHAR, service VARCHAR,
     direction VARCHAR, agent VARCHAR, status VARCHAR, campaign_id VARCHAR, consumer_id VARCHAR,
@@ -14,6 +18,14 @@ CREATE TABLE lake.lines (
 );
 ALTER TABLE lake.lines SET PARTITIONED BY (local_month);
 ALTER TABLE lake.lines SET SORTED BY (account_id ASC, occurred_at ASC);
+CREATE TABLE lake.moves (
+    seq BIGINT, line_seq BIGINT, account_id VARCHAR, metric VARCHAR, service VARCHAR,
+    direction VARCHAR, previous_status VARCHAR, status VARCHAR, campaign_id VARCHAR,
+    consumer_id VARCHAR, occurred_at TIMESTAMP, booked_on DATE, local_month VARCHAR,
+    base_units BIGINT, pulses BIGINT, talk_seconds BIGINT, cost_micros BIGINT
+);
+ALTER TABLE lake.moves SET PARTITIONED BY (local_month);
+ALTER TABLE lake.moves SET SORTED BY (account_id ASC, line_seq ASC);
 CREATE TABLE lake.roll_day (
     account_id VARCHAR, booked_on DATE, metric VARCHAR, service VARCHAR, direction VARCHAR,
     status VARCHAR, line_count BIGINT, base_units BIGINT, pulses BIGINT, talk_seconds BIGINT,
@@ -30,5 +42,7 @@ CREATE TABLE lake.roll_consumer (
     base_units BIGINT, pulses BIGINT, talk_seconds BIGINT, cost_micros BIGINT
 );
 ALTER TABLE lake.roll_consumer SET SORTED BY (account_id ASC, booked_on ASC);
-CREATE TABLE lake.sync_state (source VARCHAR, pos BIGINT, ledger_id VARCHAR);
-INSERT INTO lake.sync_state VALUES ('usage_lines', 0, $ledger_id);
+CREATE TABLE lake.sync_state (
+    source VARCHAR, pos BIGINT, ledger_id VARCHAR, receipts_pos BIGINT, layout BIGINT
+);
+INSERT INTO lake.sync_state VALUES ('usage_lines', 0, $ledger_id, 0, $layout);

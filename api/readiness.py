@@ -1,0 +1,141 @@
+"""Whether the server can do its work: each part named with its state, and nothing else told.
+
+Answers anybody, so it says no more than a word a part, and however often it is asked it looks
+once a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from sqlalchemy import text
+
+from data.installation import Installation
+
+LONGEST_COMMIT_SECONDS = 30
+LEAST_DISK_BYTES = 100_000_000  # below it a commit may fail at any moment
+SMALL_DISK_BYTES = 1_000_000_000
+LEAST_BEHIND_SECONDS = 5 * 60
+MOST_MISSED_SYNCS = 3
+FRESH_SECONDS = 1.0
+PATIENCE_SECONDS = 5.0
+_log = logging.getLogger(__name__)
+
+
+class State(StrEnum):
+    """How a part, or the whole, is; the later the worse."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    STOPPING = "stopping"
+
+
+class RunningJobs(Protocol):
+    """What is asked of the background jobs."""
+
+    @property
+    def is_running(self) -> bool: ...  # noqa: D102
+    @property
+    def sync_age_seconds(self) -> float: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The state of the whole and of each part."""
+
+    state: State
+    checks: dict[str, State]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests should be sent here."""
+        return self.state in {State.OK, State.DEGRADED}
+
+    @property
+    def body(self) -> dict[str, object]:
+        """The document that is answered with."""
+        return {"status": self.state.value, "checks": {k: v.value for k, v in self.checks.items()}}
+
+
+@dataclass
+class Readiness:
+    """Looks at the parts of one installation."""
+
+    installation: Installation
+    jobs: RunningJobs
+    is_stopping: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _last: tuple[float, Report] | None = None
+
+    def report(self) -> Report:
+        """How things are, at most ``FRESH_SECONDS`` old."""
+        if self.is_stopping:
+            return Report(State.STOPPING, {})
+        if not self._lock.acquire(timeout=PATIENCE_SECONDS):
+            return Report(State.FAILED, {"checks": State.FAILED})  # one of them doesn't come back
+        try:
+            if self._last is None or time.monotonic() - self._last[0] >= FRESH_SECONDS:
+                report = self._look()
+                self._last = (time.monotonic(), report)  # after it: looking may take long
+            return self._last[1]
+        finally:
+            self._lock.release()
+
+    def _look(self) -> Report:
+        parts: dict[str, Callable[[], State]] = {
+            "ledger_read": self._ledger_read,
+            "ledger_write": self._ledger_write,
+            "analytics": self._analytics,
+            "disk": self._disk,
+            "scheduler": self._scheduler,
+            "sync": self._sync,
+        }
+        checks = {name: _state(name, check) for name, check in parts.items()}
+        worst = max(checks.values(), key=list(State).index)
+        return Report(worst, checks)
+
+    def _ledger_read(self) -> State:
+        with self.installation.database.read() as connection:
+            connection.execute(text("SELECT max(seq) FROM usage_lines")).scalar()
+        return State.OK
+
+    def _ledger_write(self) -> State:
+        """The writer itself is asked: a write of our own would wait behind everybody's."""
+        writer = self.installation.writer
+        is_stuck = writer.busy_seconds > LONGEST_COMMIT_SECONDS
+        return State.OK if writer.can_write and not is_stuck else State.FAILED
+
+    def _analytics(self) -> State:
+        self.installation.lake.position()
+        return State.OK
+
+    def _disk(self) -> State:
+        free = shutil.disk_usage(self.installation.settings.data_dir).free
+        if free < LEAST_DISK_BYTES:
+            return State.FAILED
+        return State.DEGRADED if free < SMALL_DISK_BYTES else State.OK
+
+    def _scheduler(self) -> State:
+        """Without it figures stay exact, but reading slows down and credit expires late."""
+        return State.OK if self.jobs.is_running else State.DEGRADED
+
+    def _sync(self) -> State:
+        seconds = self.installation.settings.sync_seconds
+        longest = max(LEAST_BEHIND_SECONDS, MOST_MISSED_SYNCS * seconds)
+        return State.OK if self.jobs.sync_age_seconds <= longest else State.DEGRADED
+
+
+def _state(name: str, check: Callable[[], State]) -> State:
+    try:
+        return check()
+    except Exception:  # readiness reports what is down and goes on
+        _log.exception("readiness: %s can't be used", name)
+        return State.FAILED

@@ -1,0 +1,95 @@
+"""The Balance page's posts: money moved by hand, and requests decided, by a signed-in person.
+
+The person's role is checked by the same use case as a key's in the API. Every post says which
+account its page showed: one left open while another account was chosen must not move its money.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import cast
+
+import flask
+from flask import Blueprint, redirect, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from api.web_auth import current_scope, current_viewer
+from billing.access import AccountScope
+from billing.balance_queries import (
+    FIELDS,
+    REFUSALS,
+    balance_address,
+    parse_action,
+    parse_movement,
+)
+from billing.errors import InputError, NotAllowedError, ProductError
+from data.access.audit import person_actor
+from data.ledger.movements import Movements
+
+MOVEMENTS = "usage_movements"
+APPROVE, REJECT = "approve", "reject"
+
+wallet_forms = Blueprint("wallet_forms", __name__)
+
+
+def _back_to_page(work: Callable[[], AnyResponse]) -> Callable[[], AnyResponse]:
+    """A refusal leads back to the page, which says why; other ones are no form's of ours."""
+
+    @wraps(work)
+    def answer() -> AnyResponse:
+        try:
+            return work()
+        except ProductError as error:
+            if error.code not in REFUSALS:
+                raise
+            return redirect(balance_address(refused=error.code), 303)
+
+    return answer
+
+
+@wallet_forms.post("/wallet/movements")
+@_back_to_page
+def move() -> AnyResponse:
+    """Makes a confirmed movement once, however often its button was pressed."""
+    scope, form = _scope(), request.form
+    action = parse_action(form.get("do", ""))
+    fields = {name: form[name] for name in FIELDS[action] if name in form}
+    movement = parse_movement(action, fields, scope.account)
+    moved = _movements().move(scope, _actor(), movement, form.get("key"))
+    if moved.approval is not None:
+        return redirect(balance_address(asked=moved.approval.id), 303)
+    assert moved.entry is not None, "what doesn't wait has moved"
+    return redirect(balance_address(done=moved.entry.id), 303)
+
+
+@wallet_forms.post("/wallet/decisions")
+@_back_to_page
+def decide() -> AnyResponse:
+    """Approves or rejects a waiting request."""
+    scope, form = _scope(), request.form
+    decision = form.get("decision", "")
+    if decision not in {APPROVE, REJECT}:
+        raise InputError("decision", decision, f"use {APPROVE} or {REJECT}")
+    _, moved = _movements().decide(
+        scope, _actor(), form.get("approval", ""), is_approved=decision == APPROVE
+    )
+    if moved is None or moved.entry is None:
+        return redirect(balance_address(rejected="yes"), 303)
+    return redirect(balance_address(done=moved.entry.id), 303)
+
+
+def _scope() -> AccountScope:
+    """The account the person looks at now, if it is the one that the page showed."""
+    scope, shown = current_scope(), request.form.get("account", "")
+    if shown != scope.account_id:
+        raise NotAllowedError("You look at another account now.", code="other_account")
+    return scope
+
+
+def _actor() -> str:
+    return person_actor(current_viewer().person_id)
+
+
+def _movements() -> Movements:
+    return cast("Movements", flask.current_app.extensions[MOVEMENTS])

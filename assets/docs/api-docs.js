@@ -1,0 +1,23 @@
+/* Draws the API's description. Loaded by /api/docs alone, never by the screens. */
+(function () {
+  "use strict";
+  var root = document.documentElement;
+
+  function follow() {
+    root.classList.toggle("dark-mode", root.getAttribute("data-bs-theme") === "dark");
+  }
+
+  follow();
+  new MutationObserver(follow).observe(root, { attributeFilter: ["data-bs-theme"] });
+  window.SwaggerUIBundle({
+    url: "/api/v1/openapi.json",
+    dom_id: "#api-docs",
+    presets: [window.SwaggerUIBundle.presets.apis],
+    layout: "BaseLayout",
+    deepLinking: true,
+    docExpansion: "list",
+    defaultModelsExpandDepth: 0,
+    displayRequestDuration: true,
+    validatorUrl: null
+  });
+})();

@@ -1,0 +1,66 @@
+"""The API's docs page in a real browser: calls are drawn, nothing is loaded from outside."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.api_client import new_key
+from tests.live import Live, LiveServer
+
+CALLS = ["GET /usage", "GET /transactions", "GET /balance", "POST /events"]
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory) -> Iterator[Live]:
+    server = LiveServer(tmp_path_factory.mktemp("docs"))
+    yield server.start()
+    server.stop()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_call_is_drawn(live, new_page, scheme, width):
+    page = new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.goto(f"{live.url}/api/docs")
+    page.wait_for_selector(".opblock")
+    described = page.evaluate("fetch('/api/v1/openapi.json').then((answer) => answer.json())")
+    expected = {
+        f"{method.upper()} {path}" for path, each in described["paths"].items() for method in each
+    }
+    drawn = {
+        " ".join(block.inner_text().replace("\u200b", "").split()[:2])
+        for block in page.query_selector_all(".opblock-summary-control")
+    }
+    assert drawn == expected
+    assert set(CALLS) <= drawn
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    is_dark = page.evaluate("document.documentElement.classList.contains('dark-mode')")
+    assert is_dark == (scheme == "dark")
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == ("rgb(14, 17, 22)" if is_dark else "rgb(246, 247, 249)")
+
+
+def test_a_call_can_be_tried_with_a_key(live, page):
+    key, _ = new_key(live.installation, "acme", "wallet:read")
+    page.goto(f"{live.url}/api/docs")
+    page.click("button.authorize")
+    page.fill(".auth-container input", key)
+    page.click(".auth-btn-wrapper button.authorize")
+    page.click(".auth-btn-wrapper button.btn-done")
+    page.click("#operations-Wallet-read_balance .opblock-summary-control")
+    page.click("#operations-Wallet-read_balance .try-out__btn")
+    page.click("#operations-Wallet-read_balance button.execute")
+    shown = page.wait_for_selector(
+        "#operations-Wallet-read_balance .live-responses-table tr.response .response-col_status"
+    )
+    assert "200" in shown.inner_text()
+    assert "available_micros" in page.inner_text("#operations-Wallet-read_balance")
+
+
+def test_the_screens_do_not_load_it(live, page):
+    loaded: list[str] = []
+    page.on("request", lambda request: loaded.append(request.url))
+    page.goto(f"{live.url}/sign-in")
+    page.wait_for_load_state("networkidle")
+    assert loaded
+    assert not [url for url in loaded if "swagger" in url or "api-docs" in url]
