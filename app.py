@@ -59,8 +59,6 @@ def serve(
 ) -> None:
     """Serves the whole product: screens and background jobs."""
     from api.listening import LOOPBACK, refuse_busy_port, start_notes
-    from api.server import build_server
-    from api.server import serve as run
     from data.importers.importing import stop_stale_imports
 
     settings = effective_settings(demo_settings() if demo else load_settings(), host, port)
@@ -71,7 +69,11 @@ def serve(
     elif host not in LOOPBACK:
         console.print("[bold yellow]![/] The demo's passwords are public, and so is this address.")
     installation = open_installation(settings, is_demo=demo)
+    installation.open_lake_beside()
     _print_settings(settings)
+    from api.server import build_server  # two thirds of a start, while analytics open
+    from api.server import serve as run
+
     loader = _load_demo_beside(installation) if demo else None
     if not demo:
         stop_stale_imports(installation.database, settings.data_dir, installation.clock.now())

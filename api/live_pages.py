@@ -13,7 +13,6 @@ from typing import Any
 
 from dash._pages import _path_to_page  # the router's own rule, so that both agree
 from flask import Flask, g
-from plotly.io.json import to_json_plotly
 
 from api.dash_app import page_exists
 from api.listeners import Standing
@@ -71,6 +70,8 @@ def shown_as(standing: Standing, now: datetime) -> Hashable:
 
 def render_regions(flask_app: Flask, standing: Standing, view: PageView) -> Regions:
     """The page's live regions as this person would see them now. Takes a thread's time."""
+    from plotly.io.json import to_json_plotly  # plotly is slow to import
+
     page, variables = _path_to_page(view.path.strip("/"))  # type: ignore[no-untyped-call]
     with flask_app.app_context():
         g.viewer, g.account_scope = standing.viewer, standing.scope

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -62,9 +63,9 @@ def build_server(
         installation.lake.position()  # opens analytics before the first visitor waits for it
         jobs.start()
         await hub.start()
-        gc.collect()
-        gc.freeze()  # what is loaded by now stays: collections needn't walk it again
+        warming = asyncio.create_task(asyncio.to_thread(_warm_up))
         yield
+        await warming
         readiness.is_stopping = True
         if on_stop:
             on_stop()
@@ -104,6 +105,14 @@ def build_server(
 
     server.mount("/", Screens(screens.server))
     return server
+
+
+def _warm_up() -> None:
+    """Loads what the first chart needs, while the first visitor is still on the way."""
+    importlib.import_module("pandas")
+    importlib.import_module("plotly.io.json")
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: collections needn't walk it again
 
 
 def serve(application: FastAPI, host: str, port: int, log_level: str) -> None:

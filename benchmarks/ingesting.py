@@ -25,21 +25,19 @@ from typing import Any
 
 import httpx
 
-from api.server import build_server, serve
 from api.v1.cloud_events import BATCH, read_delivery
 from benchmarks.call_log import MINUTE_MICROS, Expected
 from benchmarks.importing import ACCOUNT, LEDGER, insert_again, new_installation
 from benchmarks.tables import Results, percentile, spread
 from data.access.keys import add_key
-from data.installation import open_installation
-from data.settings import load_settings
+from data.installation import SECRET_FILE
 from data.writer import ALONE_ROWS
 
 EVENT_COUNT = 40_000
 BATCH_EVENTS = 1_000
 CALLERS = 4
 RUNS = 3
-SECRET = "benchmark-" * 4
+PROGRAM = Path(__file__).resolve().parent.parent / "app.py"
 STREAMS = 5
 QUEUED_BATCHES = 8
 PATIENCE_SECONDS = 60
@@ -126,9 +124,11 @@ def start_server(folder: Path) -> tuple[subprocess.Popen[bytes], str, float]:
         port = free.getsockname()[1]
     began = time.perf_counter()
     server = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.ingesting", str(folder), str(port)],
-        cwd=Path(__file__).resolve().parent.parent,
-    )
+        [sys.executable, str(PROGRAM), "serve", "--port", str(port)],
+        env={**os.environ, "USAGE_DATA_DIR": str(folder), "USAGE_LOG_LEVEL": "WARNING",
+             "USAGE_SECRET_KEY": (folder / SECRET_FILE).read_text().strip()},
+        cwd=folder, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     while True:
         try:
@@ -258,14 +258,3 @@ def _results(expected: Expected, runs: Sequence[Run]) -> Results:
             "Aims: 10,000 events/s, start ≤ 3 s, stop ≤ 5 s.",
         ),
     )  # fmt: skip
-
-
-def main(folder: Path, port: int) -> None:
-    """Serves the installation in a folder."""
-    settings = load_settings(data_dir=folder, _env_file=None)
-    serve(build_server(open_installation(settings)), "127.0.0.1", port, "WARNING")
-
-
-if __name__ == "__main__":
-    os.environ.pop("USAGE_KILL_AT", None)
-    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -6,12 +6,14 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from billing.periods import Period, month_of, week_of
 from billing.queries import Granularity
 from components import format as fmt
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ def pivot(
 
     ``rows`` are (day, name, micros); days outside the buckets and other names are left out.
     """
+    import pandas as pd  # half a second of a start that needs no chart
+
     frame = pd.DataFrame(list(rows), columns=["day", "name", "micros"])
     starts = [part.period.start for part in parts]
     if frame.empty or not starts:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from dash import dcc, html
 
 from billing.metrics import Service
@@ -23,6 +22,9 @@ from components.chart_table import TableHead, table_behind
 from components.chart_view import MUTED, SERVICE_COLOURS, SURFACE, ChartView, Note
 from components.links import attributes
 from components.split import legend, split
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["SERVICE_COLOURS", "ChartView", "Note", "daily_chart", "timeline"]
 

@@ -6,6 +6,8 @@ Commands and the server open it the same way; ``close`` undoes it in the right o
 from __future__ import annotations
 
 import secrets
+import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +15,7 @@ from pathlib import Path
 from billing.clock import Clock
 from billing.errors import InputError
 from billing.money import MICROS_PER_UNIT
-from data.analytics.lake import Lake
+from data.analytics.lake import Lake, LakeError
 from data.analytics.opening import open_lake
 from data.clocks import open_clock
 from data.database import Database, open_database
@@ -39,14 +41,28 @@ class Installation:
     database: Database
     secret: str
     _writer: Writer | None = field(default=None, init=False)
+    _lake: Lake | None = field(default=None, init=False)
+    _opening: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
-    @cached_property
+    @property
     def lake(self) -> Lake:
         """The analytics store, opened when first asked for (it costs most of a second).
 
         One that another version of this program made is made again from the ledger first.
         """
-        return open_lake(self.settings.data_dir, self.database, self.clock)
+        with self._opening:
+            if self._lake is None:
+                self._lake = open_lake(self.settings.data_dir, self.database, self.clock)
+            return self._lake
+
+    def open_lake_beside(self) -> None:
+        """Begins to open the analytics store on a thread, while the caller does something else."""
+
+        def begin() -> None:
+            with suppress(LakeError):  # whoever asks for the store next is told
+                _ = self.lake
+
+        threading.Thread(target=begin, name="open-lake", daemon=True).start()
 
     @cached_property
     def reader(self) -> LedgerReader:
@@ -88,8 +104,8 @@ class Installation:
         """Drains the writer, then closes analytics and the truth."""
         if self._writer:
             self._writer.close()
-        if "lake" in self.__dict__:
-            self.lake.close()
+        if self._lake is not None:
+            self._lake.close()
         self.database.dispose()
 
 

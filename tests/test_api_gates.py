@@ -182,7 +182,8 @@ def test_a_free_account_reaches_no_detail_by_any_address(opened, people, name, s
     text = page(people[name], DETAIL, search.format(line=line))
     assert "Not on your plan" in text
     assert "sandboxed" not in text
-    assert line not in re.sub(r'/billing/usage\?[^"]*', "", text), "but in the way back"
+    asked = r'/billing/usage(/sms_credits)?\?[^"]*'
+    assert line not in re.sub(asked, "", text), "but in the address that was asked for"
     assert fetch(people[name], f"daily.csv{search.format(line=line)}").status_code == 403
 
 

@@ -13,10 +13,10 @@ from sqlalchemy import text
 from billing.errors import InputError
 from data.database import Database, open_database, sqlite_url
 from data.ledger.guards import guard_names
-from data.migrate import migrate
+from data.migrate import migrate, newest_revision
 from data.tables import metadata
 
-HEAD = "0004"
+HEAD = newest_revision()
 
 
 def schema(database: Database) -> list[tuple[str, str, str]]:

@@ -13,7 +13,18 @@ from datetime import date
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, any_, func, select
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    any_,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.dialects.postgresql import array
 
 # There is one row a statement, so OR FAIL undoes as much as SQLite's default does; SQLite then does
@@ -57,6 +68,33 @@ class StoredDays:
         if stored is None:
             stored = self._known[day] = day.isoformat()
         return stored
+
+
+def known_among(
+    connection: Connection, column: Column[Any], values: Collection[str], **keys: str
+) -> set[str]:
+    """Which of the values a column has in rows whose key columns are as given.
+
+    The statement is made once for each column: making it costs more than running it.
+    """
+    if not values:
+        return set()
+    dialect = connection.dialect.name
+    bound: Any = json.dumps(list(values)) if dialect == "sqlite" else list(values)
+    statement = _among(dialect, column, tuple(keys))
+    return set(connection.scalars(statement, {**keys, "wanted": bound}))
+
+
+@cache
+def _among(dialect: str, column: Column[Any], keys: tuple[str, ...]) -> Select[Any]:
+    wanted: BindParameter[Any] = bindparam("wanted")
+    if dialect == "sqlite":
+        items = func.json_each(wanted).table_valued("value")
+        is_wanted: ColumnElement[bool] = column.in_(select(items.c.value))
+    else:
+        is_wanted = column == any_(wanted)
+    own = [column.table.c[name] == bindparam(name) for name in keys]
+    return select(column).where(*own, is_wanted)
 
 
 def is_one_of(

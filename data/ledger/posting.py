@@ -6,12 +6,12 @@ refused alone; everything accepted is written together or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import Connection, insert
 
 from billing.accounts import Account
 from billing.booking import Booking, book, check_age, check_instant
@@ -24,7 +24,7 @@ from data import tables as t
 from data.changes import mark_changed
 from data.columns import to_micros
 from data.identity import Pseudonyms, new_id
-from data.ledger.bulk import StoredDays, insert_rows, is_one_of
+from data.ledger.bulk import StoredDays, insert_rows, known_among
 from data.ledger.price_books import RateBooks, load_rate_book
 from data.ledger.receipts import Receipts
 from data.ledger.wallet import OpenWallet, Posting
@@ -68,6 +68,7 @@ class Poster:
     _lines: list[tuple[Any, ...]] = field(init=False, default_factory=list)
     _pending: set[tuple[str, str]] = field(init=False, default_factory=set)
     _seen: dict[str, set[str]] = field(init=False)
+    _named_ids: dict[str, set[str]] = field(init=False)  # that have a name already
     _hashes: dict[str, str] = field(init=False, default_factory=dict)
     _days: StoredDays = field(init=False)
     _receipts: Receipts = field(init=False)
@@ -78,6 +79,7 @@ class Poster:
         self._days = StoredDays(self.connection)
         self._receipts = Receipts(self.connection, self.account.id, to_micros(self.stored_at))
         self._seen = {"campaigns": set(), "consumers": set()}
+        self._named_ids = {"campaigns": set(), "consumers": set()}
 
     def post(self, batch: Sequence[AnyEvent], received_at: datetime | None = None) -> list[Outcome]:
         """Takes a batch in order; one outcome an event, in the same order."""
@@ -116,17 +118,13 @@ class Poster:
 
     def _known_ids(self, batch: Sequence[AnyEvent]) -> set[tuple[str, str]]:
         """Identities among the batch that the account has already accepted."""
-        columns = t.events.c
         by_source: dict[str, list[str]] = {}
         for event in batch:
             by_source.setdefault(event.source, []).append(event.id)
         known = set(self._pending)
         for source, ids in by_source.items():
-            found = self.connection.scalars(
-                select(columns.id)
-                .where(columns.account_id == self.account.id)
-                .where(columns.source == source)
-                .where(is_one_of(self.connection, columns.id, ids))
+            found = known_among(
+                self.connection, t.events.c.id, ids, account_id=self.account.id, source=source
             )
             known.update((source, event_id) for event_id in found)
         return known
@@ -247,8 +245,10 @@ class Poster:
     def _name_new(self) -> None:
         """Writes names of campaigns and consumers that the account doesn't know yet."""
         for table in (t.campaigns, t.consumers):
-            ids = self._seen[table.name]
-            known = set(_existing(self.connection, table, self.account.id, ids))
+            ids = self._seen[table.name] - self._named_ids[table.name]
+            if not ids:
+                continue
+            known = known_among(self.connection, table.c.id, ids, account_id=self.account.id)
             rows = [
                 {
                     "account_id": self.account.id,
@@ -260,7 +260,8 @@ class Poster:
             ]
             if rows:
                 self.connection.execute(insert(table), rows)
-            ids.clear()
+            self._named_ids[table.name] |= ids
+            self._seen[table.name] = set()
 
 
 def consumer_kind(consumer_id: str) -> str:
@@ -284,13 +285,3 @@ def _check_identity(event: AnyEvent) -> None:
 def _check_name(field_name: str, value: str) -> None:
     if not value or len(value) > LONGEST_ID or not value.isprintable():
         raise InputError(field_name, value, f"use 1 to {LONGEST_ID} printable characters")
-
-
-def _existing(
-    connection: Connection, table: Table, account_id: str, ids: Collection[str]
-) -> list[str]:
-    """Which of the ids the account already has in one of the tables of names."""
-    if not ids:
-        return []
-    query = select(table.c.id).where(table.c.account_id == account_id)
-    return list(connection.scalars(query.where(is_one_of(connection, table.c.id, ids))))
