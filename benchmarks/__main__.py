@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import importing, rendering, streaming
+from benchmarks import importing, ingesting, rendering, streaming
 from benchmarks.tables import RESULTS, Results, machine, show, write
 
 
@@ -18,6 +18,7 @@ class Name(StrEnum):
 
     IMPORTING = "importing"
     RENDERING = "rendering"
+    INGESTING = "ingesting"
     STREAMING = "streaming"
 
 
@@ -39,6 +40,9 @@ def main(
             found += _importing(Path(folder), lines, is_large=large)
         if only in (None, Name.RENDERING):
             found.append(_rendering(Path(folder), lines, is_large=large))
+        if only in (None, Name.INGESTING):
+            count = lines or ingesting.EVENT_COUNT
+            found.append(ingesting.measure(Path(folder) / "ingesting", count))
         if only in (None, Name.STREAMING):
             found.append(streaming.measure(Path(folder) / "streaming"))
     machines.append(machine())

@@ -146,12 +146,18 @@ class Lake:
         self._threads = threads
         self._memory_limit = memory_limit
         self._swapping = threading.Lock()
+        self._change_count = 0
         self.directory.mkdir(parents=True, exist_ok=True)
         self._generation = self._open() if self._is_there() else self._make()
 
     def close(self) -> None:
         """Closes the connection; cursors that are still at work end first by themselves."""
         self._generation.connection.close()
+
+    @property
+    def state(self) -> tuple[str, int]:
+        """Another one after each change by this process, and when another generation is in use."""
+        return self._current().name, self._change_count
 
     def position(self) -> int:
         """The ledger position up to which the store is complete."""
@@ -188,7 +194,9 @@ class Lake:
         """
         generation = self._current()
         try:
-            return self._run(generation, write)
+            result = self._run(generation, write)
+            self._change_count += 1
+            return result
         except duckdb.Error as error:
             if is_passing(error) or self._has_moved(generation):
                 raise LakeConflictError(first_line(error)) from error

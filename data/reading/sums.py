@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, func, select
 
 from billing.periods import Period
 from billing.queries import Filters
 from billing.usage import Dimension, UsageCell
-from data.analytics.lake import Cursor, Lake, Positions, positions
+from data.analytics.lake import Cursor, Positions, positions
 from data.analytics.views import run_view
+from data.reading.remembered import Answer, Remembered
 from data.reading.visibility import (
     View,
     filter_parameters,
@@ -57,7 +57,7 @@ def line_count(lines: FromClause) -> ColumnElement[int]:
 
 
 def lake_sums(
-    lake: Lake, view: View, period: Period, by: Sequence[Dimension], filters: Filters
+    lately: Remembered, view: View, period: Period, by: Sequence[Dimension], filters: Filters
 ) -> tuple[Positions, list[tuple[Key, Sums]]]:
     """The lake's positions, and what it has up to there: one item per group."""
     name, columns = source_of(by, filters)
@@ -70,10 +70,10 @@ def lake_sums(
         "is_by_status": is_by_status(by, filters),
     }
 
-    def read(cursor: Cursor) -> tuple[Positions, list[tuple[Any, ...]]]:
+    def read(cursor: Cursor) -> Answer:
         return positions(cursor), run_view(cursor, name, parameters)
 
-    synced, rows = lake.snapshot(read)
+    synced, rows = lately.ask(name, parameters, lambda: lately.lake.snapshot(read))
     places = [columns.index(dimension.value) for dimension in by]
     first_sum = len(columns)
     return synced, [(tuple(row[place] for place in places), tuple(row[first_sum:])) for row in rows]

@@ -43,6 +43,7 @@ from data.reading.pages import (
     tail_keys,
 )
 from data.reading.position import ledger_order
+from data.reading.remembered import Remembered
 from data.reading.sums import add, is_by_status, lake_sums, ledger_sums
 from data.reading.tail import newer_lines
 from data.reading.visibility import View, view_of
@@ -62,6 +63,7 @@ class LedgerReader:
     def __init__(self, database: Database, lake: Lake, clock: Clock) -> None:
         self._database = database
         self._lake = lake
+        self._lately = Remembered(lake)
         self._clock = clock
         self._order = ledger_order(database.dialect)
 
@@ -83,7 +85,7 @@ class LedgerReader:
             with self._database.read() as connection:
                 sums = ledger_sums(connection, usage_lines, view, visible, by, filters, standing())
             return Reading(add(sums), complete_to)
-        synced, known = lake_sums(self._lake, view, visible, by, filters)
+        synced, known = lake_sums(self._lately, view, visible, by, filters)
         complete_to = self._clock.now()
         newer = newer_lines(
             view.account_id, self._order, synced, is_by_status=is_by_status(by, filters)
