@@ -273,11 +273,21 @@ def _is_still_open(connection: Connection) -> bool:
     return bool(getattr(raw, "in_transaction", True))
 
 
+def _beginning(error: OperationalError) -> OperationalError:
+    """What went wrong first, not what it led to, such as a savepoint that is gone."""
+    first, each = error, error.__context__
+    while each is not None:
+        if isinstance(each, OperationalError):
+            first = each
+        each = each.__context__
+    return first
+
+
 def _as_refusal(error: BaseException) -> BaseException:
     """What the caller is told: a database that can't be written is a reason to try again."""
     cause = error.__cause__ if isinstance(error, _LostTransactionError) else error
     if isinstance(cause, OperationalError):
-        _log.error("the ledger could not be written: %s", cause.orig)
+        _log.error("the ledger could not be written: %s", _beginning(cause).orig)
         refusal = BusyError(
             "The ledger can't be written right now: try again in a moment.", code="unavailable"
         )
