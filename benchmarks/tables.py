@@ -15,6 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
+HEAD = """# Benchmarks
+
+`make bench` measures, `make bench ARGS="--only NAME"` one of them. A load above the number of
+cores means that other programs were running. Read the ratios: they are to the raw limit of the
+same run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +57,28 @@ def show(found: Iterable[Results]) -> None:
 
 
 def write(found: Sequence[Results], machines: Sequence[str]) -> None:
-    """Writes ``RESULTS.md``. ``machines``: what ``machine`` said before and after."""
-    parts = [
-        "# Benchmarks",
-        "",
-        f"Measured on {datetime.now(UTC):%d %B %Y} with `make bench`. Before: {machines[0]}; "
-        f"after: {machines[-1]}. A load above the number of cores means that other programs were "
-        "running. Read the ratios: they are to the raw limit of the same run.",
-    ]
+    """Puts the tables into ``RESULTS.md``; tables of other benchmarks stay.
+
+    ``machines``: what ``machine`` said before and after.
+    """
+    measured = (
+        f"- Measured on {datetime.now(UTC):%d %B %Y}. Before: {machines[0]}; after: {machines[-1]}."
+    )
+    sections = _sections(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     for results in found:
-        parts += ["", f"## {results.title}", "", _markdown_row(results.columns)]
-        parts.append(_markdown_row(["---", *["---:"] * (len(results.columns) - 1)]))
-        parts += [_markdown_row(row) for row in results.rows]
-        parts += ["", *[f"- {sentence}" for sentence in results.sentences]]
-    RESULTS.write_text("\n".join(parts) + "\n", encoding="utf-8")
+        rows = [_markdown_row(results.columns)]
+        rows.append(_markdown_row(["---", *["---:"] * (len(results.columns) - 1)]))
+        rows += [_markdown_row(row) for row in results.rows]
+        notes = [measured, *[f"- {sentence}" for sentence in results.sentences]]
+        sections[results.title] = "\n".join(["", *rows, "", *notes])
+    text = "\n\n".join([HEAD, *(f"## {title}\n{body}" for title, body in sections.items())])
+    RESULTS.write_text(text + "\n", encoding="utf-8")
+
+
+def _sections(text: str) -> dict[str, str]:
+    """What stands under each heading, in order."""
+    parts = text.split("\n## ")[1:]
+    return {title: body.rstrip() for title, _, body in (part.partition("\n") for part in parts)}
 
 
 def _markdown_row(cells: Iterable[str]) -> str:
