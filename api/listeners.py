@@ -18,7 +18,7 @@ from api.v1.services import Services
 from billing.access import AccountScope, Viewer
 from billing.errors import InputError, NotAllowedError, NotFoundError
 from data.access import sessions
-from data.access.keys import find_key
+from data.access.keys import ApiKey, find_key
 from data.access.sessions import SESSION_COOKIE, hash_token
 from data.installation import Installation
 
@@ -76,13 +76,13 @@ class KeyListener:
 
     services: Services
     shown: str
-    key_id: str
+    key: ApiKey
     account: str | None
 
     @property
     def owner(self) -> str:
         """The key."""
-        return f"key:{self.key_id}"
+        return f"key:{self.key.id}"
 
     def standing(self) -> Standing | None:
         """The key's account, while the key and the account are open."""
@@ -100,14 +100,14 @@ class KeyListener:
 def listener_of(request: Request, services: Services) -> tuple[Listener, Standing]:
     """Who asks for a stream, and what they may see.
 
-    Errors: ``NotAllowedError`` for strangers, unknown keys and keys without ``wallet:read``;
-    ``InputError`` for an account that isn't theirs to name; ``TooOftenError``.
+    Errors: ``NotAllowedError`` for strangers and unknown keys; ``InputError`` for an account that
+    isn't theirs to name; ``TooOftenError``.
     """
     account = request.query_params.get("account")
     scheme, shown = get_authorization_scheme_param(request.headers.get("authorization"))
     if scheme:
         key = open_key(services, shown if scheme.lower() == "bearer" else None)
-        listener: Listener = KeyListener(services, shown, key.id, account)
+        listener: Listener = KeyListener(services, shown, key, account)
         return listener, Standing(listen_as(services, key, account), None)
     if account is not None:
         raise InputError("account", account, "leave it out: a session has chosen its account")

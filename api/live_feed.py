@@ -140,6 +140,10 @@ class Feed:
                 yield event("transactions", json.dumps({"transactions": rows}), new.place)
             if not new.has_more or self.hub.is_closed:
                 return
+            # A long backlog is many pages: whoever may not see more isn't told the rest of it.
+            if not isinstance(await self._standing(), Standing):
+                self.listening.wake.set()
+                return
 
     async def _regions(
         self, standing: Standing, view: PageView, key: tuple[object, ...]

@@ -21,7 +21,13 @@ STATUS_BY_CODE = {
     "already_decided": 409, "approval_expired": 409, "too_large": 413, "wrong_type": 415,
     "internal": 500, "throttled": 429, "busy": 429, "unavailable": 503, "analytics_unusable": 503,
 }  # fmt: skip
-_CODES = {400: "malformed", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+_CODES = {
+    408: "too_slow",
+    400: "malformed",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+}
 REFUSED = 422  # what isn't listed is a value that can't be taken
 
 

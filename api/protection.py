@@ -56,7 +56,8 @@ class Protection:
         async def protected(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in {**security_headers(), "X-Request-ID": request_id}.items():
+                own = {"X-Request-ID": request_id, "Cache-Control": "no-store"}
+                for name, value in {**security_headers(), **own}.items():
                     headers.setdefault(name, value)
                 if is_secure:
                     message["headers"] = [_secure_cookie(*each) for each in message["headers"]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
@@ -16,10 +17,11 @@ from flask import Flask
 from starlette.types import Receive, Scope, Send
 
 from api.hub import Hub
-from api.listeners import KeyListener, Listener, listener_of
+from api.listeners import KeyListener, listener_of
 from api.live_feed import KINDS, Feed, Wish
 from api.live_pages import parse_views
 from api.problems import refusal
+from api.v1.callers import heard_kinds
 from api.v1.services import Services
 from billing.errors import InputError, ProductError
 from data.reading.news import parse_place
@@ -42,7 +44,8 @@ def install_stream(server: FastAPI, hub: Hub, services: Services, flask_app: Fla
             hub.refuse_if_closed()
             listener, standing = await hub.read(lambda: listener_of(request, services))
             wish = parse_wish(request)
-            _refuse_views_of_key(listener, wish)
+            if isinstance(listener, KeyListener):
+                wish = _of_key(listener, wish, is_named="event" in request.query_params)
             listening = hub.join(listener.owner, standing.scope.account_id)
         except ProductError as error:
             return refusal(request, error)
@@ -70,9 +73,11 @@ def parse_wish(request: Request) -> Wish:
     )
 
 
-def _refuse_views_of_key(listener: Listener, wish: Wish) -> None:
-    if wish.views and isinstance(listener, KeyListener):
+def _of_key(listener: KeyListener, wish: Wish, *, is_named: bool) -> Wish:
+    """What a key hears of what it asked for."""
+    if wish.views:
         raise InputError("view", wish.views[0].address, "leave it out: pages are for browsers")
+    return replace(wish, kinds=heard_kinds(listener.key, wish.kinds, is_named=is_named))
 
 
 class EventStream(StreamingResponse):

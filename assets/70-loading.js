@@ -6,6 +6,7 @@
   var PAGE = "_pages_content";
   var FAILED = "page-has-failed";
   var MOST_FRAMES = 60;
+  var STEADY_FRAMES = 90; /* a second and a half */
   var isOtherPage = false;
 
   function panel(title, text, label, act) {
@@ -125,12 +126,37 @@
   function scrollToHash(framesLeft) {
     var target = document.getElementById(window.location.hash.slice(1));
     if (target) {
-      target.scrollIntoView();
+      holdInView(target, STEADY_FRAMES);
     } else if (framesLeft > 0) {
       window.requestAnimationFrame(function () {
         scrollToHash(framesLeft - 1);
       });
     }
+  }
+
+  /* What is drawn above the target meanwhile pushes it away: it is held until all of it is there,
+     or until the reader scrolls. */
+  function holdInView(target, framesLeft) {
+    var isLeft = false;
+    var leave = function () {
+      isLeft = true;
+    };
+    ["wheel", "touchstart", "keydown", "pointerdown"].forEach(function (name) {
+      window.addEventListener(name, leave, { once: true, passive: true });
+    });
+    (function hold(left) {
+      var now = document.getElementById(target.id);
+      if (isLeft || left <= 0 || !now) {
+        return;
+      }
+      var margin = parseFloat(getComputedStyle(now).scrollMarginTop) || 0;
+      if (Math.abs(now.getBoundingClientRect().top - margin) > 2) {
+        now.scrollIntoView({ behavior: "instant", block: "start" });
+      }
+      window.requestAnimationFrame(function () {
+        hold(left - 1);
+      });
+    })(framesLeft);
   }
 
   function arrived() {

@@ -64,7 +64,8 @@ def parse_amount(text: str, field: str = "amount") -> int:
     decimals, or is absurdly large. Nothing is rounded here.
     """
     try:
-        value = Decimal(text.strip() if len(text) <= LONGEST_AMOUNT_TEXT else "")
+        stripped = text.strip() if len(text) <= LONGEST_AMOUNT_TEXT else ""
+        value = Decimal(stripped if stripped.isascii() and "_" not in stripped else "")
     except (InvalidOperation, AttributeError, TypeError):
         raise InputError(field, text, "use a number such as 1250.50") from None
     if not value.is_finite():

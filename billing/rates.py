@@ -94,6 +94,11 @@ class RateList:
             rate = by_prefix.get(digits[:length])
             if rate is not None:
                 return rate
+        if not number:
+            raise UnknownDestinationError(
+                f"The price list {self.name!r} prices {metric} by destination, and none was given: "
+                "name the destination, or add a price without a prefix."
+            )
         raise UnknownDestinationError(
             f"No {metric} price covers the destination "
             f"{masked_number(number)}: add its prefix to the price list {self.name!r}."

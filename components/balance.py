@@ -61,7 +61,7 @@ def lasts_text(view: BalanceView) -> str:
     if view.balance.posted_micros <= 0:
         return "empty"
     if days is None:
-        return "no recent usage"
+        return "too early to tell" if view.period_micros else "no recent usage"
     if days >= LONGEST_DAYS:
         return "over 10 years"
     return f"about {fmt.days_text(days, view.locale)}" if days else "less than a day"
@@ -195,5 +195,5 @@ def _lots(view: BalanceView, parts: BalanceParts) -> html.Ul | None:
 def _expiry(lot: PromotionalLot, zone_name: str) -> str:
     if lot.expires_at is None:
         return "never expires"
-    expires_on: date = fmt.local_day(lot.expires_at, zone_name)
+    expires_on: date = fmt.last_valid_day(lot.expires_at, zone_name)
     return f"expires {fmt.short_day(expires_on)} {expires_on.year}"

@@ -151,8 +151,7 @@ def _lot_row(lot: CreditLot, days_left: int | None, left: str, view: LotsView) -
 def _expiry(lot: CreditLot, days_left: int | None, view: LotsView) -> Any:
     if lot.expires_at is None or days_left is None:
         return html.Span("Never", className="dim")
-    # It ends at an instant: what expires at midnight is last valid the day before.
-    last_on = fmt.local_day(lot.expires_at - timedelta(microseconds=1), view.zone)
+    last_on = fmt.last_valid_day(lot.expires_at, view.zone)
     text = f"{fmt.short_day(last_on)} {last_on.year}"
     if days_left > SOON_DAYS:
         return text

@@ -103,10 +103,15 @@ def runway_card(view: BalanceView, action: Any = None) -> html.Div:
     if view.balance.posted_micros <= 0:
         figure: str = "Empty"
         beside = None
-        detail = "Outbound calls and messages stop at zero."
+        detail = "What is used now is debt; the next credit repays it first."
     elif runway.days is None:
-        figure, beside = "No recent usage", None
-        detail = "Nothing was spent in the last 7 complete days."
+        is_new = bool(view.period_micros)
+        figure, beside = "Too early to tell" if is_new else "No recent usage", None
+        detail = (
+            "It shows after one full day of usage."
+            if is_new
+            else "Nothing was spent in the last 7 complete days."
+        )
     elif runway.until is None or runway.days >= LONGEST_DAYS:
         figure, beside, detail = "Over 10 years", None, pace
     else:

@@ -225,7 +225,7 @@ def _lot(draw: LotDraw, view: ExplainView) -> str:
     since = f"from {fmt.short_day(granted_on)} {granted_on.year}"
     if draw.expires_at is None or draw.expires_at.year >= FOREVER_YEAR:
         return since
-    expires_on = fmt.local_day(draw.expires_at, view.zone)
+    expires_on = fmt.last_valid_day(draw.expires_at, view.zone)
     return f"{since}, expires {fmt.short_day(expires_on)} {expires_on.year}"
 
 

@@ -10,7 +10,7 @@ import copy
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
@@ -213,6 +213,14 @@ def time_of_day(instant: datetime, zone_name: str, *, has_seconds: bool = True) 
 def local_day(instant: datetime, zone_name: str) -> date:
     """The local day of an instant."""
     return instant.astimezone(zone(zone_name)).date()
+
+
+def last_valid_day(expires_at: datetime, zone_name: str) -> date:
+    """The last day on which something that expires at an instant is good.
+
+    What expires at midnight was last good the day before.
+    """
+    return local_day(expires_at - timedelta(microseconds=1), zone_name)
 
 
 def duration(seconds: int) -> str:

@@ -47,7 +47,7 @@ def _points(values: Sequence[int]) -> list[tuple[float, float]]:
     known = _thinned(values) or [0]
     if len(known) == 1:
         known *= 2
-    top, bottom = max(*known, 0), min(*known, 0)
+    top, bottom = max(*known, 0) or 1, min(*known, 0)
     span = (top - bottom) or 1
     across = (WIDTH - 2 * MARGIN) / (len(known) - 1)
     down = HEIGHT - 2 * MARGIN

@@ -305,7 +305,7 @@ def _waiting_row(approval: Approval, may_decide: bool, view: WaitingView) -> htm
     ends_on = fmt.local_day(approval.expires_at, view.zone)
     who = view.names.get(approval.asked_by, "Somebody")
     action = APPROVAL_WORDS.get(approval.movement.action.value, approval.movement.action.value)
-    buttons: Any = html.Span("Waits for an administrator other than who asked", className="dim")
+    buttons: Any = html.Span("Waits for an administrator who didn't ask for it", className="dim")
     if may_decide:
         buttons = html.Div(
             [

@@ -80,7 +80,7 @@ def _notice(visit: Visit, query: BalanceQuery) -> Any:
         return states.notices([error.message])
     waiting = visit.desk.wallet.approvals(visit.scope, is_waiting=True) if query.asked else ()
     if any(approval.id == query.asked for approval in waiting):
-        texts.append("Asked. Nothing has moved yet: another administrator has to approve it.")
+        texts.append("Asked. Nothing has moved yet: an administrator has to approve it.")
     if query.is_rejected:
         texts.append("Rejected. Nothing has moved.")
     return states.notices(texts, "info")
@@ -90,7 +90,7 @@ def _done_text(visit: Visit, entry: WalletEntry) -> str:
     amount = fmt.exact_money(entry.amount_micros, entry.currency, visit.account.locale)
     after = fmt.exact_money(entry.balance_after_micros, entry.currency, visit.account.locale)
     kind = balance_page.KIND_NAMES.get(entry.kind, entry.kind)
-    return f"Done: {kind.lower()} of {amount}. The balance after it was {after}."
+    return f"Done: {kind.lower()} of {amount}. The balance is now {after}."
 
 
 def _movement(visit: Visit, query: BalanceQuery) -> Any:

@@ -85,7 +85,7 @@ def test_a_session_can_not_name_an_account(live, owner, given):
 
 
 def test_the_balance_is_the_one_of_the_api(live):
-    key, _ = add(live, "acme", "wallet:read")
+    key, _ = add(live, "acme", "wallet:read", "usage:read")
     with listening(live, key) as ear:
         told = ear.of("balance")[-1]
     asked = httpx.get(f"{live.url}/api/v1/balance", headers=key).json()
@@ -93,15 +93,32 @@ def test_the_balance_is_the_one_of_the_api(live):
 
 
 def test_a_key_listens_to_its_account_alone(live):
-    key, _ = add(live, "acme", "wallet:read")
+    key, _ = add(live, "acme", "wallet:read", "usage:read")
     for params, status in (({"account": "globex"}, 403), ({"view": "/settings"}, 422)):
         assert httpx.get(f"{live.url}/stream", params=params, headers=key).status_code == status
-    blind, _ = add(live, "acme", "usage:read")
+    blind, _ = add(live, "acme", "events:write")
     assert httpx.get(f"{live.url}/stream", headers=blind).json()["code"] == "scope_lacks"
     over_all, _ = add(live, "*", "support")
     assert httpx.get(f"{live.url}/stream", headers=over_all).json()["field"] == "account"
     with listening(live, over_all, {"account": "globex"}) as ear:
         assert ear.of("hello") == [{"account": "globex"}]
+
+
+def test_a_key_hears_what_it_may_read(live):
+    """Transactions need the scope that reading them needs, and the balance its own."""
+    wallet, _ = add(live, "acme", "wallet:read")
+    usage, _ = add(live, "acme", "usage:read")
+    for key, kind in ((wallet, "transactions"), (usage, "balance")):
+        answer = httpx.get(f"{live.url}/stream", params={"event": kind}, headers=key)
+        assert (answer.status_code, answer.json()["code"]) == (403, "scope_lacks")
+    with listening(live, wallet) as ear:
+        post(live, "unheard")
+        wait_for(lambda: len(ear.of("balance")) > 1)
+        assert ear.of("transactions") == []
+    with listening(live, usage, {"event": "transactions"}) as ear:
+        post(live, "heard")
+        wait_for(lambda: ear.lines == ["heard"])
+        assert ear.of("balance") == []
 
 
 def test_a_free_account_hears_its_balance_but_no_transactions(live):
@@ -150,7 +167,7 @@ def test_streams_are_counted(live, owner):
         answer = owner.http.get("/stream")
         assert (answer.status_code, answer.json()["code"]) == (429, "throttled")
         assert int(answer.headers["Retry-After"]) > 0
-        key, _ = add(live, "acme", "wallet:read")
+        key, _ = add(live, "acme", "wallet:read", "usage:read")
         with listening(live, key):
             assert hub_of(live).stream_count == limit("streams") + 1
     wait_for(lambda: hub_of(live).stream_count == 0)
@@ -263,7 +280,7 @@ def test_a_bulk_load_is_told_whole_while_balances_are_joined(live, owner):
         wait_for(lambda: len(ear.lines) == len(names), 60)
         assert ear.lines == names
         last = ear.of("balance")[-1]["available_micros"]
-        key, _ = add(live, "acme", "wallet:read")
+        key, _ = add(live, "acme", "wallet:read", "usage:read")
         balance = f"{live.url}/api/v1/balance"
         wait_for(
             lambda: (

@@ -96,6 +96,23 @@ def test_an_expired_session_and_a_disabled_person_hear_no_more(live, monkeypatch
     live.installation.writer.write(lambda c: c.execute(enable))
 
 
+def test_a_revoked_key_is_told_no_more_of_a_long_backlog(live, monkeypatch):
+    """Standing is asked for again between two pages of what was missed."""
+    key, key_id = add(live, "acme", "usage:read")
+    post(live, *(f"backlog {n}" for n in range(300)))
+    told = live_feed.Feed._lines_after
+
+    def revoke_first(feed: Any, *given: Any) -> Any:
+        live.installation.writer.write(lambda c: revoke_key(c, "acme", key_id, NOW))
+        return told(feed, *given)
+
+    monkeypatch.setattr(live_feed.Feed, "_lines_after", revoke_first)
+    with listening(live, key, {"event": "transactions", "after": "0-0"}) as ear:
+        wait_for(lambda: ear.is_over)
+        assert len(ear.lines) <= live_feed.MOST_LINES
+        assert ear.of("bye") == [{"reason": "signed_out"}]
+
+
 def test_an_open_stream_keeps_no_session_alive(live, server, monkeypatch):
     monkeypatch.setattr(live_feed, "HEARTBEAT_SECONDS", 0.2)
     client = WebClient(live.url, OTHER)
@@ -127,7 +144,7 @@ def test_another_chosen_account_ends_it(live):
 
 
 def test_a_revoked_key_hears_no_more(live):
-    key, key_id = add(live, "acme", "wallet:read")
+    key, key_id = add(live, "acme", "wallet:read", "usage:read")
     with listening(live, key) as ear:
         live.installation.writer.write(lambda c: revoke_key(c, "acme", key_id, NOW))
         post(live, "revoked")
@@ -137,7 +154,7 @@ def test_a_revoked_key_hears_no_more(live):
 
 def test_a_new_day_is_told_without_news(live, server, monkeypatch):
     monkeypatch.setattr(live_feed, "HEARTBEAT_SECONDS", 0.3)
-    key, _ = add(live, "acme", "wallet:read")
+    key, _ = add(live, "acme", "wallet:read", "usage:read")
     try:
         with listening(live, key) as ear:
             assert ear.of("balance")[-1]["today_micros"] > 0
@@ -157,7 +174,7 @@ def test_one_that_does_not_read_is_let_go_and_keeps_nobody_waiting(live, owner, 
         head = f"GET /stream HTTP/1.1\r\nHost: x\r\nCookie: {cookies}\r\n\r\n"
         deaf.sendall(head.encode("latin1"))
         wait_for(lambda: hub_of(live).stream_count == 1)
-        key, _ = add(live, "acme", "wallet:read")
+        key, _ = add(live, "acme", "wallet:read", "usage:read")
         with listening(live, key) as ear:
             for n in range(4):
                 post(live, f"deaf {n}")

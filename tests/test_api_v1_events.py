@@ -7,20 +7,17 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 from cloudevents.conversion import to_binary, to_structured
 from cloudevents.http import CloudEvent
 from openmeter import Client as OpenMeter
 from openmeter.models import Event as OpenMeterEvent
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from billing.limits import limit
-from billing.metrics import METRIC_BY_ID
 from data import tables as t
-from data import writer as writing
 from data.ledger.posting import Poster
-from tests.api_client import BATCH, STRUCTURED, ApiClient, call, codes, event, revoke, sms
+from tests.api_client import BATCH, STRUCTURED, ApiClient, call, codes, event, sms
 from tests.live import NOW, Live, LiveServer
 
 HOUR = timedelta(hours=1)
@@ -309,123 +306,3 @@ def test_a_batch_of_a_thousand_goes_in_and_one_more_is_too_many(api):
     refused = api.send(*given)
     assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
     assert api.send(*given[:-1]).headers["Usage-Accepted"] == str(limit("batch"))
-
-
-# --- requests that can't be read -------------------------------------------------------------
-MALFORMED = [
-    b"", b"{", b"nonsense", b'{"id": NaN}', b'{"id": Infinity}', b"\xff\xfe{", b"[" * 100_000,
-    b'{"a": "\xff"}',
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("body", MALFORMED)
-def test_what_is_no_json_is_malformed(api, body):
-    answer = api.http.post("/events", content=body, headers={"Content-Type": STRUCTURED})
-    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
-    assert answer.headers["Content-Type"] == "application/problem+json"
-
-
-@pytest.mark.parametrize(
-    "content_type", ["text/plain", "application/xml", f"{STRUCTURED}; charset=ebcdic"]
-)
-def test_other_types_are_not_read(api, content_type):
-    answer = api.http.post("/events", content=b"{}", headers={"Content-Type": content_type})
-    assert (answer.status_code, answer.json()["code"]) == (415, "wrong_type")
-
-
-def test_a_huge_body_is_refused_before_it_is_read(live, api):
-    answer = api.http.post("/events", content=b" " * (limit("body") + 1),
-                           headers={"Content-Type": STRUCTURED})  # fmt: skip
-    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
-
-    def pieces() -> Iterator[bytes]:
-        for _ in range(limit("body") // 100_000 + 2):
-            yield b" " * 100_000
-
-    try:
-        chunked = api.http.post("/events", content=pieces(), headers={"Content-Type": STRUCTURED})
-        assert chunked.status_code == 413
-    except httpx.WriteError:
-        pass  # the connection was closed before all of it was sent
-    assert api.send_one(sms()).status_code == 204
-
-
-def test_problems_name_field_value_and_fix(api):
-    answer = api.send_one(call(duration_s=-1))
-    body = answer.json()
-    assert (answer.status_code, body["code"]) == (422, "invalid")
-    assert (body["field"], body["value"]) == ("data.duration_s", "-1")
-    assert "greater than or equal to 0" in body["fix"]
-    assert body["request_id"] == answer.headers["X-Request-ID"]
-    numbers = event("metered", metric="sms_credits", units="1.5")
-    assert api.send_one(numbers).json()["field"] == "data.units"
-    unknown = event("metered", metric="faxes", units=1)
-    body = api.send_one(unknown).json()
-    assert (body["field"], body["value"]) == ("data.metric", "faxes")
-    assert all(name in body["fix"] for name in METRIC_BY_ID)
-
-
-@pytest.mark.parametrize("time", ["2026-11-22", "2026-11-22T09:00:00", "2026-13-01T00:00:00Z",
-                                  "now", "2026-11-22T09:00:60Z", "20261122T090000Z",
-                                  "0001-01-01T00:00:00Z",
-                                  "9999-12-31T23:59:59-23:59"])  # fmt: skip
-def test_times_are_rfc_3339(api, time):
-    answer = api.send_one(sms(_time=time))
-    assert answer.status_code == 422
-    assert answer.json()["field"] == "time"
-
-
-# --- keys ------------------------------------------------------------------------------------
-def test_who_may_send(live, api):
-    def status(client: ApiClient, **more: Any) -> tuple[int, str]:
-        answer = client.send_one(sms(**more))
-        return answer.status_code, answer.json()["code"] if answer.content else ""
-
-    stranger = httpx.post(f"{live.url}/api/v1/events", json=sms())
-    assert (stranger.status_code, stranger.json()["code"]) == (401, "no_key")
-    assert stranger.headers["WWW-Authenticate"].startswith("Bearer")
-    assert status(ApiClient(live, "acme", "usage:read")) == (403, "scope_lacks")
-    assert status(ApiClient(live, "globex")) == (403, "other_account")
-    revoked = ApiClient(live)
-    assert status(revoked) == (204, "")
-    revoke(live.installation, "acme", revoked.kept.id)
-    assert status(revoked) == (401, "key_unknown")
-    admin = ApiClient(live, "*")
-    assert status(admin) == (204, "")
-    assert status(admin, _subject="nobody") == (404, "not_found")
-    assert status(ApiClient(live, "*", "support")) == (403, "scope_lacks")
-    wrong = httpx.post(f"{live.url}/api/v1/events", json=sms(),
-                       headers={"Authorization": "Basic YTpi"})  # fmt: skip
-    assert wrong.status_code == 401
-
-
-def test_a_closed_account_takes_nothing(live):
-    client, admin = ApiClient(live, "globex"), ApiClient(live, "*")
-    set_closed(live, NOW)
-    try:
-        answer = client.send_one(sms(_subject="globex"))
-        assert (answer.status_code, answer.json()["code"]) == (403, "account_closed")
-        answer = admin.send(sms(_subject="globex"), sms())
-        assert codes(answer) == {0: "account_closed"}
-        assert answer.json()["accepted"] == 1
-    finally:
-        set_closed(live, None)
-
-
-def set_closed(live: Live, at: Any) -> None:
-    live.installation.writer.write(
-        lambda c: c.execute(
-            update(t.accounts).where(t.accounts.c.id == "globex").values(closed_at=at)
-        )
-    )
-
-
-def test_a_full_queue_asks_to_come_back(live, api, monkeypatch):
-    monkeypatch.setattr(writing, "MOST_ACCOUNT_ROWS", 2)
-    given = [sms() for _ in range(3)]
-    answer = api.send(*given)
-    assert (answer.status_code, answer.json()["code"]) == (429, "busy")
-    assert int(answer.headers["Retry-After"]) >= 1
-    assert lines(live, given[0]["id"]) == []
-    monkeypatch.undo()
-    assert api.send(*given).status_code == 204

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count, pairwise
 from typing import Any
 
@@ -9,10 +10,16 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from api.v1 import etags
+from billing.limits import limit
+from billing.lots import LotKind
+from billing.plans import Plan
 from data import tables as t
+from data.accounts import NewAccount, add_account
+from data.ledger.wallet import MOST_MICROS, Credit, OpenWallet, Posting
 from data.proof.verify import verify
 from tests.api_client import ApiClient, sms
-from tests.live import Live, LiveServer
+from tests.live import NOW, Live, LiveServer
 
 _keys = count(1)
 UNIT = 1_000_000
@@ -70,6 +77,43 @@ def a_line(live: Live, client: ApiClient) -> Any:
                 t.events, t.events.c.event_id == t.usage_lines.c.event_id
             ).where(t.events.c.id == event["id"])
         ).one()  # fmt: skip
+
+
+def test_bodies_are_read_for_nobody_without_a_key_and_no_large_ones(live, clients):
+    large = b"[" + b"[]," * 20_000 + b"[]]" + b" " * limit("small_body")
+    url = f"{live.url}/api/v1/wallet/top-ups"
+    stranger = httpx.post(url, content=large)
+    assert (stranger.status_code, stranger.json()["code"]) == (401, "no_key")
+    answer = clients["owner"].http.post("/wallet/top-ups", content=large)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(live, clients, monkeypatch):
+    monkeypatch.setattr(etags, "BODY_SECONDS", 0.3)
+
+    def slowly() -> Iterator[bytes]:
+        yield b"{"
+        threading.Event().wait(3)
+        yield b"}"
+
+    with suppress(httpx.TransportError):  # the connection may end before all of it was sent
+        answer = clients["owner"].http.post("/wallet/top-ups", content=slowly())
+        assert (answer.status_code, answer.json()["code"]) == (408, "too_slow")
+
+
+def test_a_wallet_holds_only_so_much(live):
+    new = NewAccount("brim", "Brim", Plan.LAUNCH, "USD", "UTC")
+    account = live.installation.writer.write(lambda connection: add_account(connection, new, NOW))
+    with live.installation.database.write() as connection:
+        wallet = OpenWallet.open(connection, account)
+        posting = Posting(NOW, NOW, NOW, account.today(NOW))
+        wallet.credit(Credit(LotKind.PAID, MOST_MICROS - 5, "brim"), posting)
+        wallet.flush(NOW)
+    client = ApiClient(live, "brim", "wallet:write")
+    answer = post(client, "/wallet/top-ups", {"amount_micros": 6})
+    assert (answer.status_code, answer.json()["field"]) == (422, "amount_micros")
+    assert post(client, "/wallet/top-ups", {"amount_micros": 5}).status_code == 200
+    client.close()
 
 
 # --- movements -------------------------------------------------------------------------------

@@ -88,6 +88,7 @@ def test_the_shown_parts_add_up_to_the_shown_balance(paid, lots, reserved):
         (100, Runway(1, date(2026, 11, 23), 1), "about 1 day", "Mon 23 Nov"),
         (100, Runway(0, date(2026, 11, 22), 1), "less than a day", "Sun 22 Nov"),
         (100, Runway(None, None, 0), "no recent usage", "No recent usage"),
+        (101, Runway(None, None, 0), "too early to tell", "Too early to tell"),  # used today
         (100, Runway(3650, None, 1), "over 10 years", "Over 10 years"),
         (0, Runway(0, TODAY, 1), "empty", "Empty"),
         (-5, Runway(0, TODAY, 0), "empty", "Empty"),
@@ -95,6 +96,7 @@ def test_the_shown_parts_add_up_to_the_shown_balance(paid, lots, reserved):
 )
 def test_how_long_the_balance_lasts(paid, runway, text, headline):
     wallet = replace(WALLET, balance=Balance("INR", paid * UNIT, 0, 0, (), NOW), runway=runway)
+    wallet = replace(wallet, period_micros=UNIT * (paid == 101))
     assert lasts_text(wallet) == text
     assert headline in words(runway_card(wallet))
 

@@ -27,6 +27,8 @@ _IMPLIED = {
     "support": frozenset({"usage:read", "wallet:read", "exports:write", "support"}),
     "admin": frozenset(SCOPES),
 }
+NO_KEY = "Send an API key: Authorization: Bearer KEY."
+_HEARD_WITH = {"balance": "wallet:read", "transactions": "usage:read"}
 bearer = HTTPBearer(
     auto_error=False, description="An API key: `usage-dashboard key add --account ID --scope …`"
 )
@@ -91,7 +93,7 @@ def open_key(services: Services, shown: str | None) -> ApiKey:
     ``TooOftenError``.
     """
     if not shown:
-        raise NotAllowedError("Send an API key: Authorization: Bearer KEY.", code="no_key")
+        raise NotAllowedError(NO_KEY, code="no_key")
     installation = services.installation
     with installation.database.read() as connection:
         key = find_key(connection, installation.pseudonyms, shown)
@@ -104,15 +106,30 @@ def open_key(services: Services, shown: str | None) -> ApiKey:
 
 
 def listen_as(services: Services, key: ApiKey, account: str | None) -> AccountScope:
-    """What a key that opens a stream sees: the same account as in a call, with ``wallet:read``.
+    """What a key that opens a stream sees: the same account as in a call.
 
     Errors: ``NotAllowedError``, ``InputError`` and ``NotFoundError`` as for a call.
     """
-    if "wallet:read" not in scopes_of(key):
-        raise NotAllowedError(
-            "This key may not do that: it needs the scope wallet:read.", code="scope_lacks"
-        )
     return _scope(services, key, account)
+
+
+def heard_kinds(key: ApiKey, wanted: frozenset[str], *, is_named: bool) -> frozenset[str]:
+    """What of a stream a key may hear: what the same scopes let it read.
+
+    ``is_named``: the caller named the kinds; then each must be allowed, else what isn't is left
+    out. Errors: ``NotAllowedError`` when a named kind, or all of them, needs another scope.
+    """
+    scopes = scopes_of(key)
+    lacking = {
+        kind: need for kind, need in _HEARD_WITH.items() if kind in wanted and need not in scopes
+    }
+    allowed = (wanted & _HEARD_WITH.keys()) - lacking.keys()
+    if (is_named and lacking) or not allowed:
+        needed = " or ".join(sorted(set(lacking.values())))
+        raise NotAllowedError(
+            f"This key may not hear that: it needs the scope {needed}.", code="scope_lacks"
+        )
+    return frozenset(allowed)
 
 
 def _scope(services: Services, key: ApiKey, wanted: str | None) -> AccountScope:

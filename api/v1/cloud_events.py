@@ -28,7 +28,7 @@ STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 JSON = "application/json"
 CHARSETS = ("utf-8", "us-ascii", "iso-8859-1", "utf-16", "utf-16le", "utf-16be")
-MOST_DEPTH = 20
+LONGEST_TYPE = 200
 _ATTRIBUTE = re.compile(r"[a-z0-9]{1,40}")
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
@@ -138,6 +138,8 @@ def _batch(content: Any) -> Delivery:
 
 
 def _content_type(header: str) -> tuple[str, str]:
+    if len(header) > LONGEST_TYPE:  # reading its parameters takes ever longer
+        raise WrongTypeError(f"Send a Content-Type of at most {LONGEST_TYPE} characters.")
     message = Message()
     message["content-type"] = header
     charset = str(message.get_param("charset", "utf-8")).lower()
@@ -165,11 +167,14 @@ def _refuse_constant(name: str) -> Any:
 
 def _attributes(headers: Mapping[str, str]) -> dict[str, Any]:
     """The attributes that a binary event carries in its headers, percent-decoded."""
-    return {
-        name.removeprefix("ce-"): unquote(value, errors="strict")
-        for name, value in headers.items()
-        if name.startswith("ce-")
-    }
+    found = {}
+    for name, value in headers.items():
+        if name.startswith("ce-"):
+            try:
+                found[name.removeprefix("ce-")] = unquote(value, errors="strict")
+            except UnicodeDecodeError:
+                raise InputError(name, value, "percent-encode it as UTF-8") from None
+    return found
 
 
 def _decoded(given: Mapping[str, Any]) -> Any:

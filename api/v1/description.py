@@ -42,6 +42,7 @@ _EXAMPLES = {  # code and sentence, by status
     "401": ("key_unknown", "This API key is unknown or was revoked."),
     "403": ("scope_lacks", "This key may not do that: it needs the scope usage:read."),
     "404": ("not_found", "There is no such transaction that you may see."),
+    "408": ("too_slow", "The body did not arrive within 30 s."),
     "413": ("too_large", "The body is too large: send at most 5,000,000 bytes."),
     "422": ("invalid", "from 'yesterday' is not valid: use a day such as 2026-11-01"),
     "429": ("throttled", "This key has made too many requests: try again in 1 s."),
@@ -53,6 +54,7 @@ MEANINGS = {
     "401": "No key, or one that is unknown or was revoked.",
     "403": "The key, its account or the plan may not do this.",
     "404": "There is no such thing that this key may see.",
+    "408": "The body did not arrive in time.",
     "413": "The body is larger than the limit.",
     "422": "A value that can't be taken: which field, what it was, how to mend it.",
     "429": "Too many requests: wait as `Retry-After` says.",
@@ -90,7 +92,7 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
             parameter.setdefault("description", DESCRIBED[parameter["name"]]["description"])
     responses = operation["responses"]
     for status, meaning in MEANINGS.items():
-        if status in {"400", "413"} and "requestBody" not in operation:
+        if status in {"400", "408", "413"} and "requestBody" not in operation:
             continue
         described = responses.setdefault(status, {"description": meaning})
         if status == "422":  # FastAPI's own

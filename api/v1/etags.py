@@ -6,19 +6,27 @@ asks again and again gets 304 until something has changed.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
+import time
 from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.problems import refusal
+from api.v1.bodies import BODY_SECONDS
+from api.v1.callers import NO_KEY
+from billing.errors import NotAllowedError
 from billing.limits import limit
 
 CACHE_CONTROL = "private, no-cache"
 # In compact JSON a quote within a text is escaped, so that this matches names of fields alone.
 _READ_AT = re.compile(rb'"(?:as_of|watermark|request_id)":"[^"]*"')
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _DROPPED = ("content-length", "content-type")
 
 
@@ -79,7 +87,10 @@ class _Answer:
 
 
 class BodyLimit:
-    """An ASGI middleware: a body over the limit is answered 413 before it is read whole."""
+    """An ASGI middleware: bodies are bounded in size and time, and read for nobody without a key.
+
+    What is too large is answered 413 before it is read whole, what doesn't come in time 408.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -89,27 +100,44 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        length = Headers(scope=scope).get("content-length", "")
-        most = limit("body")
+        headers = Headers(scope=scope)
+        if scope["method"] in _WITH_BODY and "authorization" not in headers:
+            answer = refusal(Request(scope), NotAllowedError(NO_KEY, code="no_key"))
+            await answer(scope, receive, send)
+            return
+        length = headers.get("content-length", "")
+        most = limit("body") if scope["path"].endswith("/events") else limit("small_body")
         is_refused = length.isdecimal() and int(length[:20]) > most
-        taken = 0
+        taken, is_whole, until = 0, False, time.monotonic() + BODY_SECONDS
 
         async def bounded() -> Message:
-            nonlocal taken
+            nonlocal taken, is_whole
             if is_refused:
-                raise too_large()
-            message = await receive()
+                raise too_large(most)
+            if is_whole:  # what comes now is the end of the connection
+                return await receive()
+            try:
+                async with asyncio.timeout(until - time.monotonic()):
+                    message = await receive()
+            except TimeoutError:
+                raise too_slow() from None
+            is_whole = not message.get("more_body", False)
             taken += len(message.get("body", b""))
             if taken > most:
-                raise too_large()
+                raise too_large(most)
             return message
 
         await self._app(scope, bounded, send)
 
 
-def too_large() -> HTTPException:
+def too_large(most: int) -> HTTPException:
     """The refusal of a body over the limit."""
-    return HTTPException(413, f"The body is too large: send at most {limit('body'):,} bytes.")
+    return HTTPException(413, f"The body is too large: send at most {most:,} bytes.")
+
+
+def too_slow() -> HTTPException:
+    """The refusal of a body that takes too long."""
+    return HTTPException(408, f"The body did not arrive within {BODY_SECONDS} s.")
 
 
 def etag_of(body: bytes) -> str:

@@ -65,6 +65,10 @@ class _Receipt(NamedTuple):
     is_stored: bool = False
 
 
+# Any receipt tells more than the status a message came with: a carrier's clock may be behind.
+_ITS_OWN = (-1, "")
+
+
 @dataclass(slots=True)
 class _Line:
     """A message's line and where it stands; ``since`` is what a later receipt must exceed."""
@@ -185,9 +189,8 @@ class Receipts:
         arrived = self._arrived.get(identity)
         if lines is None and arrived is not None:
             event = arrived.event
-            since = (to_micros(event.occurred_at), "")
             lines = self._known[identity] = [
-                _Line(line_id, draft.status, since)
+                _Line(line_id, draft.status, _ITS_OWN)
                 for line_id, draft in zip(arrived.line_ids, arrived.drafts, strict=True)
                 if is_message(event_type(event), draft.direction)
             ]
@@ -204,7 +207,6 @@ class Receipts:
             select(
                 _events.id, _events.type, _lines.id.label("line_id"), _lines.direction,
                 _lines.status, _lines.reverses_line_id,
-                type_coerce(_lines.occurred_at, BigInteger).label("since"),
                 _receipts.status.label("moved_to"),
                 type_coerce(_receipts.occurred_at, BigInteger).label("moved_at"),
             )
@@ -220,7 +222,7 @@ class Receipts:
             lines = self._known.setdefault((source, row.id), [])
             if row.line_id is None or not is_message(row.type, row.direction):
                 continue
-            line = by_id[row.line_id] = _Line(row.line_id, row.status, (row.since, ""))
+            line = by_id[row.line_id] = _Line(row.line_id, row.status, _ITS_OWN)
             if row.moved_to is not None:
                 line.status, line.since = row.moved_to, (row.moved_at, row.moved_to)
             if row.reverses_line_id is None:

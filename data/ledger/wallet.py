@@ -24,6 +24,7 @@ from data.columns import to_micros
 from data.identity import new_id
 from data.ledger.bulk import StoredDays, insert_rows
 
+MOST_MICROS = 10**17  # of one wallet: a hundred billion, far from where integers end
 _SET_LOT = (
     update(t.lot_balances)
     .where(t.lot_balances.c.lot_id == bindparam("lot"))
@@ -137,6 +138,9 @@ class OpenWallet:
         """
         if credit.amount_micros <= 0:
             raise InputError("amount", credit.amount_micros, "use an amount above zero")
+        if self.posted_micros + credit.amount_micros > MOST_MICROS:
+            fix = f"keep the balance below {MOST_MICROS:,} micros"
+            raise InputError("amount_micros", credit.amount_micros, fix)
         lot = Lot(
             new_id(), credit.kind, posting.occurred_at, credit.amount_micros, credit.expires_at,
             credit.priority,
