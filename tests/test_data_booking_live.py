@@ -274,7 +274,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=30, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=10, phases=[Phase.explicit, Phase.generate])
 @given(
     st.sampled_from(TURNS), st.sampled_from([1, 2, 5, 15, 28, 29, 30, 31]), st.integers(0, 40 * 24),
     st.sampled_from([Plan.LAUNCH, Plan.GROWTH, Plan.SCALE]), STEPS,

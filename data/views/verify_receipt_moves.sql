@@ -4,8 +4,8 @@
 -- Grain:   one row for each such receipt.
 -- Columns: broken: the row by name, as a sentence; instants in microseconds.
 -- Parameters: accounts from :first to :last, both included.
--- Sources: receipts, usage_lines (the ledger). A line that takes its charge back follows the line
---          that it reverses, so it is bound by its own receipts and not by its own instant.
+-- Sources: receipts, usage_lines (the ledger). Any receipt outranks the status a line came with, so
+--          the first one is bound by no instant.
 SELECT
     'receipt seq ' || seq || ' of ' || account_id || ' for line ' || line_id || ': '
     || coalesce('from ' || previous_status, 'no move') || ' to ' || status || ' at ' || occurred_at
@@ -14,10 +14,8 @@ FROM (
     SELECT
         r.seq, r.account_id, r.line_id, r.previous_status, r.status, r.occurred_at,
         coalesce(p.status, l.status) AS stood,
-        CASE
-            WHEN p.seq IS NOT NULL THEN p.occurred_at
-            WHEN l.reverses_line_id IS NULL THEN l.occurred_at
-        END AS since,
+        p.occurred_at AS since,
+        l.reverses_line_id IS NOT NULL AS is_reversal,
         coalesce(p.status, '') AS since_status
     FROM receipts r
     JOIN usage_lines l ON l.id = r.line_id
@@ -31,6 +29,7 @@ FROM (
     WHERE r.account_id BETWEEN :first AND :last
 ) chained
 WHERE previous_status <> stood
+    OR (since IS NULL AND previous_status IS NULL AND NOT is_reversal)
     OR (
         since IS NOT NULL
         AND (previous_status IS NOT NULL) <> (
