@@ -96,23 +96,6 @@ def test_an_expired_session_and_a_disabled_person_hear_no_more(live, monkeypatch
     live.installation.writer.write(lambda c: c.execute(enable))
 
 
-def test_a_revoked_key_is_told_no_more_of_a_long_backlog(live, monkeypatch):
-    """Standing is asked for again between two pages of what was missed."""
-    key, key_id = add(live, "acme", "usage:read")
-    post(live, *(f"backlog {n}" for n in range(300)))
-    told = live_feed.Feed._lines_after
-
-    def revoke_first(feed: Any, *given: Any) -> Any:
-        live.installation.writer.write(lambda c: revoke_key(c, "acme", key_id, NOW))
-        return told(feed, *given)
-
-    monkeypatch.setattr(live_feed.Feed, "_lines_after", revoke_first)
-    with listening(live, key, {"event": "transactions", "after": "0-0"}) as ear:
-        wait_for(lambda: ear.is_over)
-        assert len(ear.lines) <= live_feed.MOST_LINES
-        assert ear.of("bye") == [{"reason": "signed_out"}]
-
-
 def test_an_open_stream_keeps_no_session_alive(live, server, monkeypatch):
     monkeypatch.setattr(live_feed, "HEARTBEAT_SECONDS", 0.2)
     client = WebClient(live.url, OTHER)
