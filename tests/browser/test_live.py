@@ -282,7 +282,6 @@ def test_a_tab_says_that_another_account_was_chosen(live, new_page):
     expect(page.locator(".account-button")).to_contain_text("Globex")
 
 
-@pytest.mark.skip(reason="68 animations run where none should: to be found")
 def test_live_pages_are_accessible_and_calm(live, new_page, axe):
     page = sign_in(new_page(reduced_motion="reduce"), live)
     is_listening(live)
