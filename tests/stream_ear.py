@@ -87,6 +87,7 @@ class Ear:
         if self._thread.ident:
             self._thread.join(SOON)
         self._wire.close()
+        self.answer.close()  # holds the socket too: only now does the server hear of the end
 
 
 @contextmanager

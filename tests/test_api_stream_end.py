@@ -169,3 +169,20 @@ def _padded(name: str, data: str, place: Any = None) -> bytes:
     """An event too large for the buffers between server and reader."""
     head = f"id: {place}\n" if place is not None else ""
     return f"{head}event: {name}\nignored: {'x' * 8_000_000}\ndata: {data}\n\n".encode()
+
+
+def test_a_revoked_key_is_told_no_more_of_a_long_backlog(live, monkeypatch):
+    """Standing is asked for again between two pages of what was missed."""
+    key, key_id = add(live, "acme", "usage:read")
+    post(live, *(f"backlog {n}" for n in range(300)))
+    told = live_feed.Feed._lines_after
+
+    def revoke_first(feed: Any, *given: Any) -> Any:
+        live.installation.writer.write(lambda c: revoke_key(c, "acme", key_id, NOW))
+        return told(feed, *given)
+
+    monkeypatch.setattr(live_feed.Feed, "_lines_after", revoke_first)
+    with listening(live, key, {"event": "transactions", "after": "0-0"}) as ear:
+        wait_for(lambda: ear.is_over)
+        assert len(ear.lines) <= live_feed.MOST_LINES
+        assert ear.of("bye") == [{"reason": "signed_out"}]
