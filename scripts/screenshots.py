@@ -28,9 +28,11 @@ PAGES = {
     "usage": "/billing/usage",
     "usage-week": "/billing/usage?period=last_period&by=week",
     "metric": "/billing/usage/ai_connected_minutes",
+    "balance": "/billing/balance",
     "rates": "/billing/rates",
     "settings": "/settings",
     "not-found": "/billing/nothing",
+    "api-docs": "/api/docs",
 }
 
 

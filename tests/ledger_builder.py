@@ -186,13 +186,14 @@ class LedgerBuilder:
     def add_receipts(self, *receipts: tuple[Line, str | None]) -> None:
         """Writes receipts in order, in one transaction; each line's ``status`` follows.
 
-        A receipt of no status came too late: it changes nothing.
+        A receipt of no status came too late: it changes nothing. The first of a line never does.
         """
         if not receipts:
             return
         rows = []
         for line, status in receipts:
             count = self.receipts[line.id] = self.receipts.get(line.id, 0) + 1
+            assert status or count > 1, "any receipt outranks the status a message came with"
             at = line.occurred_at + (timedelta(seconds=count) if status else -timedelta(days=1))
             rows.append({
                 "account_id": line.account_id, "line_id": line.id, "event_id": new_id(),

@@ -155,12 +155,9 @@ def test_killed_at_any_phase_nothing_is_lost_or_doubled(tmp_path, database, buil
         builder.add_lines(*new)
         # Receipts of lines that come with them, and of lines that went over long before.
         lines += new
-        builder.add_receipts(
-            *(
-                (line, ("delivered", None)[n % 5 == 4])
-                for n, line in enumerate([*new[::3], *lines[::20]])
-            )
-        )
+        heard = [*new[::3], *lines[::20]]
+        builder.add_receipts(*((line, "delivered") for line in heard))
+        builder.add_receipts(*((line, None) for line in heard[4::5]))
         count += 50
         expected_statuses = dict(Counter(line.status for line in lines))
         code, phases = sync_crash.run("sync", tmp_path, kill_at)

@@ -96,8 +96,8 @@ def test_a_batch_of_receipts_has_a_bound(database, builder, lake):
 def test_receipts_that_move_nothing_are_passed(database, builder, lake):
     sandbox, late, same = Line(is_sandbox=True), Line(), Line()
     builder.add_lines(sandbox, late, same)
-    builder.add_receipts((sandbox, "delivered"), (late, None), (same, "sent"))
-    assert sync_all(database, lake).receipts == 3
+    builder.add_receipts((sandbox, "delivered"), (late, "sent"), (late, None), (same, "sent"))
+    assert sync_all(database, lake).receipts == 4
     count = lake.snapshot(lambda cursor: cursor.execute("FROM lake.moves").fetchall())
     assert count == []
     assert verify(database, lake).passed
