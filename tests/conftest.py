@@ -1,8 +1,14 @@
-"""What every test shares: how hypothesis searches."""
+"""What every test shares: how hypothesis searches, and a running server for those who ask."""
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from data.proof.verify import verify
+from tests.api_client import ApiClient
+from tests.live import Live, LiveServer
 
 # "ci" tries the same examples in every run, so a red test is red for everyone. "explore" looks for
 # new ones: HYPOTHESIS_PROFILE=explore make test.
@@ -17,3 +23,28 @@ settings.register_profile(
 )
 settings.register_profile("explore", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """One a module, not started: a module that needs more in it overrides this and fills it."""
+    server = LiveServer(tmp_path_factory.mktemp("live"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def live(server: LiveServer) -> Iterator[Live]:
+    """The server, running; whatever the tests did, its ledger still proves itself afterwards."""
+    live = server.start()
+    yield live
+    report = verify(live.installation.database, live.installation.lake)
+    assert report.passed, [check for check in report.checks if not check.passed]
+
+
+@pytest.fixture(scope="module")
+def acme(live: Live) -> Iterator[ApiClient]:
+    """A program of acme's: it may send events and read everything."""
+    client = ApiClient(live, "acme")
+    yield client
+    client.close()

@@ -186,14 +186,16 @@ class LedgerBuilder:
     def add_receipts(self, *receipts: tuple[Line, str | None]) -> None:
         """Writes receipts in order, in one transaction; each line's ``status`` follows.
 
-        A receipt of no status came too late: it changes nothing. The first of a line never does.
+        A receipt of no status came too late: it changes nothing. A line's first never does, so
+        it says again where the line stands.
         """
         if not receipts:
             return
         rows = []
         for line, status in receipts:
             count = self.receipts[line.id] = self.receipts.get(line.id, 0) + 1
-            assert status or count > 1, "any receipt outranks the status a message came with"
+            if count == 1:
+                status = status or line.status  # noqa: PLW2901
             at = line.occurred_at + (timedelta(seconds=count) if status else -timedelta(days=1))
             rows.append({
                 "account_id": line.account_id, "line_id": line.id, "event_id": new_id(),

@@ -22,12 +22,6 @@ from tests.web_client import WebClient
 SOON = 20.0  # seconds, on a busy machine
 
 
-def live_of(server: LiveServer) -> Live:
-    """The running server as a test sees it."""
-    url = f"http://127.0.0.1:{server.port}"
-    return Live(url, server.installation, server.reader, server.clock_file, server.application)
-
-
 def hub_of(live: Live) -> Hub:
     hub = live.application.state.hub
     assert isinstance(hub, Hub)
@@ -94,10 +88,14 @@ class Ear:
 def listening(
     live: Live, client: WebClient | dict[str, str], params: Any = None, **headers: str
 ) -> Iterator[Ear]:
-    """A stream that has said where things stand; ``client``: a person, or a key's header."""
+    """A stream that has said where things stand; afterwards it has ended on the server too.
+
+    ``client``: a person, or a key's header.
+    """
     if isinstance(client, WebClient):
         cookies = "; ".join(f"{name}={value}" for name, value in client.http.cookies.items())
         client = {"Cookie": cookies}
+    before = hub_of(live).stream_count
     ear = Ear(live, {**client, **headers}, params, is_read=True)
     try:
         assert ear.status == 200, ear.answer.read()
@@ -106,6 +104,7 @@ def listening(
         yield ear
     finally:
         ear.close()
+    wait_for(lambda: hub_of(live).stream_count <= before)
 
 
 def post(live: Live, *names: str, account_id: str = "acme", **rest: Any) -> None:

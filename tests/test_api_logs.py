@@ -16,19 +16,12 @@ import pytest
 from data import logs
 from data.logs import BLOT, begin_request, configure_logging, formatter, note
 from tests.api_client import ApiClient
-from tests.live import OWNER, PASSWORD, Live, LiveServer
+from tests.live import OWNER, PASSWORD, Live
 from tests.web_client import WebClient
 
 NUMBER = "+4917012345678"
 PLAIN_NUMBER = "919000012345"
 ID = "0123456789abcdef"
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory) -> Iterator[Live]:
-    server = LiveServer(tmp_path_factory.mktemp("logs"))
-    yield server.start()
-    server.stop()
 
 
 class Log:

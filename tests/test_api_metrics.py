@@ -1,6 +1,5 @@
 """Figures for Prometheus: who may read them, that they count what happened, and tell no names."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import httpx
@@ -13,15 +12,8 @@ from data.access.keys import revoke_key
 from data.analytics.sync import sync_all
 from data.writer import Commit
 from tests.api_client import ApiClient, call, event, new_key, sms
-from tests.live import NOW, OWNER, Live, LiveServer
+from tests.live import NOW, OWNER, Live
 from tests.web_client import WebClient
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory) -> Iterator[Live]:
-    server = LiveServer(tmp_path_factory.mktemp("metrics"))
-    yield server.start()
-    server.stop()
 
 
 @pytest.fixture(scope="module")

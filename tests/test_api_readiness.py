@@ -14,7 +14,6 @@ from api import readiness
 from api.readiness import Readiness, State
 from data.installation import Installation
 from data.writer import BusyError
-from tests.live import Live, LiveServer
 from tests.web_app import installed
 
 PARTS = {"ledger_read", "ledger_write", "analytics", "disk", "scheduler", "sync"}
@@ -38,13 +37,6 @@ def ready(opened, monkeypatch) -> Readiness:
     """Looks anew each time it is asked."""
     monkeypatch.setattr(readiness, "FRESH_SECONDS", 0)
     return Readiness(opened, FakeJobs())
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory) -> Iterator[Live]:
-    server = LiveServer(tmp_path_factory.mktemp("ready"))
-    yield server.start()
-    server.stop()
 
 
 def test_all_is_well_on_a_running_server(live):

@@ -3,7 +3,6 @@
 import logging
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 
@@ -25,8 +24,7 @@ ANSWERS_WITHIN = 15  # seconds, on a busy machine; a server without threads neve
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory) -> Iterator[Live]:
-    server = LiveServer(tmp_path_factory.mktemp("server"))
+def server(server: LiveServer) -> LiveServer:
     lines = [
         SmsEvent(
             source="bulk", id=str(n), occurred_at=NOW - timedelta(minutes=n),
@@ -35,8 +33,7 @@ def live(tmp_path_factory) -> Iterator[Live]:
         for n in range(LONG_FILE_LINES)
     ]  # fmt: skip
     post(server.installation, "acme", lines)
-    yield server.start()
-    server.stop()
+    return server
 
 
 def connect(live: Live, request: str) -> socket.socket:

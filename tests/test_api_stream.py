@@ -14,28 +14,11 @@ from billing.events import SmsEvent
 from billing.limits import limit
 from billing.usage import Dimension
 from tests import live as live_file
-from tests.live import FREE, NOW, OTHER, OWNER, Live, LiveServer
-from tests.stream_ear import add, hub_of, listening, live_of, place, post, wait_for
+from tests.live import FREE, NOW, OTHER, OWNER
+from tests.stream_ear import add, hub_of, listening, place, post, wait_for
 from tests.web_client import WebClient, page_request
 
 QUIET = 1.5
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[LiveServer]:
-    server = LiveServer(tmp_path_factory.mktemp("stream"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def live(server) -> Iterator[Live]:
-    """The server; afterwards no stream is left."""
-    live = live_of(server)
-    yield live
-    server.reader.failing.clear()
-    wait_for(lambda: hub_of(live).stream_count == 0)
 
 
 @pytest.fixture

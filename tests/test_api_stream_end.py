@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Update, update
 from api import live_feed, stream
 from data import tables as t
 from data.access.keys import revoke_key
-from tests.live import NOW, OTHER, OWNER, SUPPORT, Live, LiveServer
-from tests.stream_ear import Ear, add, hub_of, listening, live_of, post, set_clock, wait_for
+from tests.live import NOW, OTHER, OWNER, SUPPORT
+from tests.stream_ear import Ear, add, hub_of, listening, post, set_clock, wait_for
 from tests.web_client import WebClient
 
 
@@ -32,23 +32,6 @@ def _has_beaten(ear: Ear, count: int) -> bool:
 
 def _has_line(ear: Ear, line_id: str) -> bool:
     return line_id in ear.lines
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[LiveServer]:
-    server = LiveServer(tmp_path_factory.mktemp("stream"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def live(server) -> Iterator[Live]:
-    """The server; afterwards no stream is left."""
-    live = live_of(server)
-    yield live
-    server.reader.failing.clear()
-    wait_for(lambda: hub_of(live).stream_count == 0)
 
 
 @pytest.fixture

@@ -80,15 +80,13 @@ FILES = {"transactions.csv", "daily.csv", "summary.csv"}
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory) -> Iterator[Live]:
-    server = LiveServer(tmp_path_factory.mktemp("tenancy"))
+def server(server: LiveServer) -> LiveServer:
     secret = SmsEvent(
         source="test", id="secret", occurred_at=NOW - timedelta(minutes=1), direction="outbound",
         segments=3, campaign=SECRET, consumer="user:acme-secret",
     )  # fmt: skip
     post(server.installation, "acme", [secret])
-    yield server.start()
-    server.stop()
+    return server
 
 
 @pytest.fixture(scope="module")

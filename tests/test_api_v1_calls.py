@@ -1,25 +1,8 @@
 """One call or message by the sender's id or the ledger's: all its lines, and whose it is."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.api_client import ApiClient, call, event, sms
-from tests.live import Live, LiveServer
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory) -> Iterator[Live]:
-    server = LiveServer(tmp_path_factory.mktemp("calls"))
-    yield server.start()
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def acme(live) -> Iterator[ApiClient]:
-    client = ApiClient(live, "acme")
-    yield client
-    client.close()
+from tests.api_client import call, event, sms
 
 
 def test_a_call_has_all_its_lines_units_cost_and_status(acme):

@@ -2,7 +2,6 @@
 
 import json
 import socket
-from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -10,25 +9,11 @@ import pytest
 
 from api.v1.etags import etag_of, is_known
 from billing.limits import limit
-from tests.api_client import ApiClient, sms
-from tests.live import NOW, Live, LiveServer
+from tests.api_client import sms
+from tests.live import NOW, Live
 
 PATHS = ["/usage", "/usage?granularity=day&group_by=metric", "/transactions", "/rates", "/balance",
          "/openapi.json"]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory) -> Iterator[Live]:
-    server = LiveServer(tmp_path_factory.mktemp("etags"))
-    yield server.start()
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def acme(live) -> Iterator[ApiClient]:
-    client = ApiClient(live, "acme")
-    yield client
-    client.close()
 
 
 @pytest.mark.parametrize("path", PATHS)

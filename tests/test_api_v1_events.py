@@ -3,7 +3,6 @@
 import base64
 import json
 import warnings
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +17,7 @@ from billing.limits import limit
 from data import tables as t
 from data.ledger.posting import Poster
 from tests.api_client import BATCH, STRUCTURED, ApiClient, call, codes, event, sms
-from tests.live import NOW, Live, LiveServer
+from tests.live import NOW, Live
 
 HOUR = timedelta(hours=1)
 KEPT = (
@@ -26,20 +25,6 @@ KEPT = (
     "consumer_id", "occurred_at", "booked_on", "direction", "agent", "reason", "kind", "source",
     "is_sandbox", "flags",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory) -> Iterator[Live]:
-    server = LiveServer(tmp_path_factory.mktemp("events"))
-    yield server.start()
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def api(live) -> Iterator[ApiClient]:
-    client = ApiClient(live)
-    yield client
-    client.close()
 
 
 def lines(live: Live, event_id: str) -> list[dict[str, Any]]:
@@ -61,8 +46,8 @@ def brief(live: Live, event_id: str) -> list[tuple[str, int, int]]:
 
 
 # --- official clients ------------------------------------------------------------------------
-def test_the_openmeter_client_sends_one_and_many(live, api):
-    client = OpenMeter(endpoint=live.url, token=api.key)
+def test_the_openmeter_client_sends_one_and_many(live, acme):
+    client = OpenMeter(endpoint=live.url, token=acme.key)
     given = [
         OpenMeterEvent(id=f"om-{n}", source="om", specversion="1.0", type="usage.sms",
                        subject="acme", time=NOW - HOUR,
@@ -77,7 +62,7 @@ def test_the_openmeter_client_sends_one_and_many(live, api):
 
 
 @pytest.mark.parametrize("convert", [to_structured, to_binary])
-def test_the_cloudevents_client_sends_both_modes(live, api, convert):
+def test_the_cloudevents_client_sends_both_modes(live, acme, convert):
     name = convert.__name__
     attributes = {"type": "usage.sms", "source": "crm & co", "id": name, "subject": "acme",
                   "time": (NOW - HOUR).isoformat(), "traceparent": "00-1-2-01"}  # fmt: skip
@@ -86,9 +71,9 @@ def test_the_cloudevents_client_sends_both_modes(live, api, convert):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         headers, body = convert(given)
-    assert api.http.post("/events", headers=headers, content=body).status_code == 204
+    assert acme.http.post("/events", headers=headers, content=body).status_code == 204
     assert brief(live, name) == [("sms_credits", 1, 600_000)]
-    again = api.http.post("/events", headers=headers, content=body)
+    again = acme.http.post("/events", headers=headers, content=body)
     assert (again.status_code, again.headers["Usage-Duplicate"]) == (204, "true")
 
 
@@ -104,7 +89,7 @@ WAYS = {
 }  # fmt: skip
 
 
-def test_every_way_to_send_gives_the_same_lines(live, api):
+def test_every_way_to_send_gives_the_same_lines(live, acme):
     given = call(campaign="Été à Köln", consumer="user:zoë")
     ways: dict[str, tuple[dict[str, str], bytes]] = {}
     for name, (media_type, charset) in WAYS.items():
@@ -120,7 +105,7 @@ def test_every_way_to_send_gives_the_same_lines(live, api):
     ways["base64"] = ({"Content-Type": STRUCTURED}, json.dumps(encoded).encode())
     ways["batch"] = ({"Content-Type": BATCH}, json.dumps([{**given, "id": "batch"}]).encode())
     for name, (headers, body) in ways.items():
-        answer = api.http.post("/events", headers=headers, content=body)
+        answer = acme.http.post("/events", headers=headers, content=body)
         assert (name, answer.status_code, answer.text) == (name, 204, "")
     found = {name: lines(live, name) for name in ways}
     first = found["structured"]
@@ -131,11 +116,11 @@ def test_every_way_to_send_gives_the_same_lines(live, api):
     assert {name for name, each in found.items() if each != first} == set()
 
 
-def test_percent_encoded_headers_are_decoded(live, api):
+def test_percent_encoded_headers_are_decoded(live, acme):
     given = sms()
     attributes = {f"ce-{name}": value for name, value in given.items() if name != "data"}
     headers = {**attributes, "ce-id": "na%C3%AFve%20%25", "Content-Type": "application/json"}
-    assert api.http.post("/events", headers=headers, json=given["data"]).status_code == 204
+    assert acme.http.post("/events", headers=headers, json=given["data"]).status_code == 204
     assert brief(live, "naïve %") == [("sms_credits", 1, 600_000)]
 
 
@@ -169,16 +154,16 @@ TYPES = [
 
 
 @pytest.mark.parametrize(("kind", "data", "wanted"), TYPES)
-def test_every_type_writes_its_lines(live, api, kind, data, wanted):
+def test_every_type_writes_its_lines(live, acme, kind, data, wanted):
     given = event(kind, **data)
-    answer = api.send_one(given)
+    answer = acme.send_one(given)
     assert (answer.status_code, answer.text) == (204, "")
     assert brief(live, given["id"]) == wanted
 
 
-def test_the_text_of_a_message_is_stored_nowhere(live, api):
+def test_the_text_of_a_message_is_stored_nowhere(live, acme):
     secret = "meet me at the old mill"
-    assert api.send_one(sms(segments=None, text=secret, to="+14155550987")).status_code == 204
+    assert acme.send_one(sms(segments=None, text=secret, to="+14155550987")).status_code == 204
     for file in live.installation.settings.data_dir.glob("ledger.db*"):
         content = file.read_bytes()
         assert secret.encode() not in content
@@ -198,9 +183,9 @@ def test_sandbox_usage_costs_nothing_on_a_free_account(live):
     client.close()
 
 
-def test_a_price_of_the_senders_own_needs_its_scope(live, api):
+def test_a_price_of_the_senders_own_needs_its_scope(live, acme):
     given = event("metered", metric="sms_credits", units=5, cost_micros=123_456)
-    refused = api.send_one(given)
+    refused = acme.send_one(given)
     assert (refused.status_code, refused.json()["code"]) == (403, "scope_lacks")
     client = ApiClient(live, "acme", "events:priced")
     assert client.send_one(given).status_code == 204
@@ -208,29 +193,29 @@ def test_a_price_of_the_senders_own_needs_its_scope(live, api):
     client.close()
 
 
-def test_a_charge_moves_the_balance_at_once(api):
-    before = api.get("/balance").json()
-    assert api.send_one(call(duration_s=60)).status_code == 204
-    after = api.get("/balance").json()
+def test_a_charge_moves_the_balance_at_once(acme):
+    before = acme.get("/balance").json()
+    assert acme.send_one(call(duration_s=60)).status_code == 204
+    after = acme.get("/balance").json()
     for name, change in (("available_micros", -1_200_000), ("today_micros", 1_200_000),
                          ("period_micros", 1_200_000)):  # fmt: skip
         assert after[name] - before[name] == change, name
 
 
 # --- batches ---------------------------------------------------------------------------------
-def test_a_batch_counts_what_is_new_and_what_is_known(api):
+def test_a_batch_counts_what_is_new_and_what_is_known(acme):
     given = [sms() for _ in range(5)]
-    first = api.send(*given, given[0])
+    first = acme.send(*given, given[0])
     assert (first.status_code, first.content) == (204, b"")
     assert (first.headers["Usage-Accepted"], first.headers["Usage-Duplicates"]) == ("5", "1")
-    wordy = api.send(*given, Prefer="return=representation")
+    wordy = acme.send(*given, Prefer="return=representation")
     assert wordy.status_code == 200
     assert wordy.json() == {"accepted": 0, "duplicates": 5, "rejected": []}
     assert wordy.headers["Preference-Applied"] == "return=representation"
-    assert api.send().headers["Usage-Accepted"] == "0"
+    assert acme.send().headers["Usage-Accepted"] == "0"
 
 
-def test_the_rest_of_a_batch_goes_in(live, api):
+def test_the_rest_of_a_batch_goes_in(live, acme):
     good = [sms() for _ in range(3)]
     bad: list[Any] = [
         sms(_id=""), sms(_type="usage.fax"), sms(_subject="globex"), sms(direction="sideways"),
@@ -239,7 +224,7 @@ def test_the_rest_of_a_batch_goes_in(live, api):
         sms(to="+999"), sms(to="alice"), 7, None, [], event("ringless"), sms(_Colour="x"),
         event("voicemail", kind="ringless"), sms(hold_id="h"),
     ]  # fmt: skip
-    answer = api.send(good[0], *bad, good[1], good[2])
+    answer = acme.send(good[0], *bad, good[1], good[2])
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert (body["accepted"], body["duplicates"], len(body["rejected"])) == (
@@ -262,18 +247,18 @@ def test_the_rest_of_a_batch_goes_in(live, api):
         assert len(lines(live, each["id"])) == 1
 
 
-def test_texts_that_no_file_can_hold_are_refused(api):
+def test_texts_that_no_file_can_hold_are_refused(acme):
     given = json.dumps([
         {**sms(), "id": "\ud800"}, sms(_source="a\x00"), sms(campaign="a\nb"),
         call(answered=False, outcome="\x1b[31m"), {**sms(), "\ud800": 1}, sms(consumer="\ud800"),
         sms(),
     ])  # fmt: skip
-    answer = api.http.post("/events", content=given, headers={"Content-Type": BATCH})
+    answer = acme.http.post("/events", content=given, headers={"Content-Type": BATCH})
     assert codes(answer) == dict.fromkeys(range(6), "invalid")
     assert answer.json()["accepted"] == 1
 
 
-def test_a_fault_of_ours_takes_no_other_event_along(live, api, monkeypatch, caplog):
+def test_a_fault_of_ours_takes_no_other_event_along(live, acme, monkeypatch, caplog):
     take = Poster._take
 
     def fail(self: Poster, taken: Any, received_at: Any) -> Any:
@@ -283,26 +268,26 @@ def test_a_fault_of_ours_takes_no_other_event_along(live, api, monkeypatch, capl
 
     monkeypatch.setattr(Poster, "_take", fail)
     given = [sms(), sms(_id="poison"), sms()]
-    answer = api.send(*given)
+    answer = acme.send(*given)
     assert codes(answer) == {1: "internal"}
     assert answer.json()["accepted"] == 2
     assert "a fault" not in answer.text
     assert "a fault" in caplog.text
-    assert api.send_one(sms(_id="poison")).status_code == 500
+    assert acme.send_one(sms(_id="poison")).status_code == 500
     monkeypatch.undo()
-    assert api.send_one(given[1]).status_code == 204
+    assert acme.send_one(given[1]).status_code == 204
     assert len(lines(live, "poison")) == 1
 
 
-def test_personal_values_are_not_repeated(api):
-    answer = api.send(sms(to="4155550142"), sms(segments=None, text=["secret words"]))
+def test_personal_values_are_not_repeated(acme):
+    answer = acme.send(sms(to="4155550142"), sms(segments=None, text=["secret words"]))
     assert codes(answer) == {0: "invalid", 1: "invalid"}
     assert "4155550142" not in answer.text
     assert "secret words" not in answer.text
 
 
-def test_a_batch_of_a_thousand_goes_in_and_one_more_is_too_many(api):
+def test_a_batch_of_a_thousand_goes_in_and_one_more_is_too_many(acme):
     given = [sms(_id=f"many-{n}") for n in range(limit("batch") + 1)]
-    refused = api.send(*given)
+    refused = acme.send(*given)
     assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
-    assert api.send(*given[:-1]).headers["Usage-Accepted"] == str(limit("batch"))
+    assert acme.send(*given[:-1]).headers["Usage-Accepted"] == str(limit("batch"))

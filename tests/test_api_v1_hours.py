@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,7 +13,7 @@ from data import tables as t
 from data.accounts import NewAccount, add_account
 from data.analytics.sync import sync_all
 from tests.api_client import ApiClient
-from tests.live import NOW, Live, LiveServer, post
+from tests.live import NOW, LiveServer, post
 from tests.test_api_v1_usage import usage
 
 ZONES = {
@@ -23,18 +22,17 @@ ZONES = {
     "howe": "Australia/Lord_Howe",  # clocks go by half an hour
     "york": "America/New_York",
 }
+EMPTY = "utica"  # nothing is ever booked here before the test that closes its October
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory) -> Iterator[Live]:
-    server = LiveServer(tmp_path_factory.mktemp("hours"))
+def server(server: LiveServer) -> LiveServer:
     installation = server.installation
-    for account_id, zone in ZONES.items():
+    for account_id, zone in {**ZONES, EMPTY: "America/New_York"}.items():
         with installation.database.write() as connection:
             new = NewAccount(account_id, account_id, Plan.SCALE, "USD", zone)
             add_account(connection, new, NOW)
-    yield server.start()
-    server.stop()
+    return server
 
 
 @pytest.mark.parametrize(
@@ -100,15 +98,15 @@ def test_what_is_booked_on_another_day_counts_in_that_days_first_hour(live):
     """A statement closes October; a call of October that arrives now is booked on today."""
     with live.installation.database.write() as connection:
         connection.execute(t.statements.insert().values(
-            account_id="globex", period_start=date(2026, 10, 1), period_end=date(2026, 11, 1),
+            account_id=EMPTY, period_start=date(2026, 10, 1), period_end=date(2026, 11, 1),
             opening_micros=0, charges_micros=0, closing_micros=0, currency="USD", closed_at=NOW,
             **{name: 0 for name in ("last_entry_seq", "last_line_seq")
                if name in t.statements.c},
         ))  # fmt: skip
     late = SmsEvent(source="late", id="october", occurred_at=datetime(2026, 10, 9, 15, tzinfo=UTC),
                     direction="outbound", segments=7, campaign="late")  # fmt: skip
-    post(live.installation, "globex", [late])
-    client = ApiClient(live, "globex")
+    post(live.installation, EMPTY, [late])
+    client = ApiClient(live, EMPTY)
     params = {"from_": "2026-11-22", "to": "2026-11-23", "campaign": "late"}
     rows = usage(client, granularity="hour", **params)["rows"]
     assert [row["start"] for row in rows if row["count"]] == ["2026-11-22T00:00:00-05:00"]

@@ -1,29 +1,13 @@
 """Every refusal is a problem document with the request's id, whoever refuses."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
 from api.v1.throttle import KeyThrottle
 from data.analytics.lake import LakeError
 from tests.api_client import ApiClient
-from tests.live import Live, LiveServer
 from tests.test_api_v1_tenancy import api_of
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory) -> Iterator[Live]:
-    server = LiveServer(tmp_path_factory.mktemp("problems"))
-    yield server.start()
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def acme(live) -> Iterator[ApiClient]:
-    client = ApiClient(live, "acme")
-    yield client
-    client.close()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """GET /rates: the prices in force on a day, nearest list first, of the plan's metrics."""
 
-from collections.abc import Iterator
 from datetime import date
 
 import pytest
@@ -9,12 +8,11 @@ from billing.rates import Rate
 from data.identity import new_id
 from data.ledger.price_books import add_rate_list, new_rate_list
 from tests.api_client import ApiClient, sms
-from tests.live import NOW, Live, LiveServer
+from tests.live import NOW, LiveServer
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory) -> Iterator[Live]:
-    server = LiveServer(tmp_path_factory.mktemp("rates"))
+def server(server: LiveServer) -> LiveServer:
     with server.installation.database.write() as connection:
         for level, owner, start, price, prefix in (
             ("account", "acme", date(2026, 12, 1), 450_000, ""),
@@ -25,15 +23,7 @@ def live(tmp_path_factory) -> Iterator[Live]:
             currency = "INR" if owner == "acme" else "USD"
             made = new_rate_list(f"{owner} from {start}", currency, start, [rate], level)
             add_rate_list(connection, made, owner, NOW)
-    yield server.start()
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def acme(live) -> Iterator[ApiClient]:
-    client = ApiClient(live, "acme")
-    yield client
-    client.close()
+    return server
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -16,7 +15,7 @@ import pytest
 
 from api.v1.throttle import KeyThrottle
 from tests.api_client import new_key
-from tests.live import Live, LiveServer
+from tests.live import Live
 from tests.test_api_v1_tenancy import api_of
 
 PROGRAM = Path(sys.executable).parent / "schemathesis"
@@ -44,14 +43,11 @@ checks.negative_data_rejection.expected-statuses = ["200", "204", "4xx"]
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory) -> Iterator[Live]:
-    server = LiveServer(tmp_path_factory.mktemp("schema"))
-    live = server.start()
+def live(live: Live) -> Live:
     # The limit on requests is tested elsewhere; here it would answer most of them.
     throttle = KeyThrottle(clock=lambda: time.monotonic() * 100_000)
     api_of(live).state.services.throttle = throttle
-    yield live
-    server.stop()
+    return live
 
 
 def run(live: Live, folder: Path, phases: str, examples: int) -> None:

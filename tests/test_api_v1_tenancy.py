@@ -4,7 +4,6 @@ Calls are taken from the running server: one that the table below doesn't know f
 has written down which scope it takes and who else is answered what.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -111,8 +110,7 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory) -> Iterator[World]:
-    server = LiveServer(tmp_path_factory.mktemp("tenancy"))
+def server(server: LiveServer) -> LiveServer:
     common: dict[str, Any] = {
         "source": "test", "occurred_at": NOW - timedelta(minutes=1), "campaign": SECRET,
         "consumer": f"user:{SECRET}", "counterparty": "919876543210", "direction": "outbound",
@@ -123,8 +121,12 @@ def world(tmp_path_factory) -> Iterator[World]:
             id=f"{SECRET}-call", agent="human", is_answered=True, duration_seconds=77, **common
         ),
     ])  # fmt: skip
-    yield World(server.start(), *_prepared(server))
-    server.stop()
+    return server
+
+
+@pytest.fixture(scope="module")
+def world(live, server) -> World:
+    return World(live, *_prepared(server))
 
 
 def _prepared(server: LiveServer) -> tuple[dict[str, str], str]:

@@ -1,6 +1,5 @@
 """GET /transactions: every line once whichever way it is paged, and why each cost what it cost."""
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -18,23 +17,14 @@ WHOLE = {"from": "2026-09-01", "to": "2026-11-23"}
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory) -> Iterator[Live]:
-    server = LiveServer(tmp_path_factory.mktemp("transactions"))
+def server(server: LiveServer) -> LiveServer:
     fresh = [
         SmsEvent(source="tail", id=str(n), occurred_at=NOW - timedelta(minutes=n),
                  direction="outbound", segments=1 + n, campaign="diwali")
         for n in range(7)
     ]  # fmt: skip
     post(server.installation, "acme", fresh)
-    yield server.start()
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def acme(live) -> Iterator[ApiClient]:
-    client = ApiClient(live, "acme")
-    yield client
-    client.close()
+    return server
 
 
 def page(client: ApiClient, **params: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -24,8 +23,7 @@ from tests.live import NOW, Live, LiveServer, post
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory) -> Iterator[Live]:
-    server = LiveServer(tmp_path_factory.mktemp("usage"))
+def server(server: LiveServer) -> LiveServer:
     installation = server.installation
     fresh = [
         SmsEvent(source="late", id=f"tail-{n}", occurred_at=NOW - timedelta(minutes=n),
@@ -39,15 +37,7 @@ def live(tmp_path_factory) -> Iterator[Live]:
         for n in range(3, 160, 4)
     ]  # fmt: skip
     post(installation, "acme", receipts)  # move lines that the lake has
-    yield server.start()
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def acme(live) -> Iterator[ApiClient]:
-    client = ApiClient(live, "acme")
-    yield client
-    client.close()
+    return server
 
 
 def usage(client: ApiClient, **params: Any) -> dict[str, Any]:

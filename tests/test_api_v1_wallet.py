@@ -17,9 +17,8 @@ from billing.plans import Plan
 from data import tables as t
 from data.accounts import NewAccount, add_account
 from data.ledger.wallet import MOST_MICROS, Credit, OpenWallet, Posting
-from data.proof.verify import verify
 from tests.api_client import ApiClient, sms
-from tests.live import NOW, Live, LiveServer
+from tests.live import NOW, Live
 
 _keys = count(1)
 UNIT = 1_000_000
@@ -30,16 +29,6 @@ STAFF_CALLS: list[tuple[str, Any]] = [
     ("/wallet/adjustments", GRANT),
     ("/wallet/refunds", {"line_id": "x", "reason": "y"}),
 ]
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    server = LiveServer(tmp_path_factory.mktemp("wallet"))
-    running = server.start()
-    yield running
-    report = verify(running.installation.database, running.installation.lake)
-    server.stop()
-    assert report.passed, [check for check in report.checks if not check.passed]
 
 
 @pytest.fixture(scope="module")
@@ -366,7 +355,7 @@ def test_no_body_brings_the_server_down(clients, raw: bytes):
         ({"limit": 0}, "limit"),
         ({"limit": 1_001}, "limit"),
         ({"cursor": "x"}, "cursor"),
-        ({"kind": "theft"}, "kind.0"),
+        ({"kind": "theft"}, "kind"),
         ({"from": "yesterday"}, "from"),
         ({"from": "2026-11-22", "to": "2026-11-22"}, "to"),
         ({"sort": "oldest"}, "sort"),

@@ -20,14 +20,12 @@ GRANT = {"do": "grant", "amount": "900", "reason": "why", "account": "acme"}
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    server = LiveServer(tmp_path_factory.mktemp("forms"))
+def server(server: LiveServer) -> LiveServer:
     with server.installation.database.write() as connection:
         for email, account_id, role in ((ADMIN, "*", Role.ADMIN), (MANAGER, "acme", Role.MANAGER)):
             added = add_person(connection, email, role.value, PASSWORD, NOW, passwords=QUICK)
             add_membership(connection, added.person.id, account_id, role)
-    yield server.start()
-    server.stop()
+    return server
 
 
 @pytest.fixture(scope="module")

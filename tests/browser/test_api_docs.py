@@ -1,20 +1,10 @@
 """The API's docs page in a real browser: calls are drawn, nothing is loaded from outside."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.api_client import new_key
-from tests.live import Live, LiveServer
 
 CALLS = ["GET /usage", "GET /transactions", "GET /balance", "POST /events"]
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory) -> Iterator[Live]:
-    server = LiveServer(tmp_path_factory.mktemp("docs"))
-    yield server.start()
-    server.stop()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +11,10 @@ from playwright.sync_api import Page, expect
 
 from billing.money import parse_amount
 from billing.usage import Dimension
-from data.proof.verify import verify
-from tests.live import FREE, OTHER, OWNER, PASSWORD, SUPPORT, Live, LiveServer
+from tests.live import FREE, OTHER, OWNER, PASSWORD, SUPPORT, Live
 
 PHONE = {"viewport": {"width": 390, "height": 844}}
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """One server for this file; the ledger still proves itself when all journeys are over."""
-    server = LiveServer(tmp_path_factory.mktemp("live"))
-    running = server.start()
-    yield running
-    report = verify(running.installation.database, running.installation.lake)
-    server.stop()
-    assert all(check.passed for check in report.checks), report
 
 
 @pytest.fixture

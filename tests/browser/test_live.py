@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -11,26 +11,16 @@ from playwright.sync_api import Locator, Page, expect
 
 from api.hub import Hub
 from billing.events import SmsEvent
-from tests.live import FREE, NOW, OTHER, OWNER, PASSWORD, SUPPORT, Live, LiveServer
+from tests.live import FREE, NOW, OTHER, OWNER, PASSWORD, SUPPORT, Live
 
 USAGE = "/billing/usage"
 DETAIL = "/billing/usage/sms_credits"
 SOON = 20  # seconds, on a busy machine; benchmarks/streaming.py measures
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[LiveServer]:
-    server = LiveServer(tmp_path_factory.mktemp("live"))
-    server.start()
-    yield server
-    server.stop()
-
-
 @pytest.fixture
-def live(server) -> Live:
+def live(live: Live) -> Live:
     """The server, without a stream left over from the test before."""
-    url = f"http://127.0.0.1:{server.port}"
-    live = Live(url, server.installation, server.reader, server.clock_file, server.application)
     is_listening(live, 0)
     return live
 
