@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import select
 
+from api.amounts import plain_amount
 from billing.access import ALL_ACCOUNTS, AccountScope, Viewer
 from billing.accounts import Account
 from billing.clock import Clock
@@ -13,6 +14,7 @@ from billing.rates import RateList
 from billing.usage import UsageReader
 from billing.wallet import WalletReader
 from data import tables as t
+from data.access.keys import read_keys
 from data.access.sessions import accounts_of
 from data.installation import Installation
 from data.ledger.price_books import load_rate_lists
@@ -87,3 +89,13 @@ class ServerDesk:
         """How far into the account's ledger a page that is read from now on has seen, at least."""
         with self._installation.database.read() as connection:
             return str(place_of(connection, scope.account_id))
+
+    def api_key_count(self, scope: AccountScope) -> int:
+        """How many API keys open the account's calls now: its own, none that were revoked."""
+        with self._installation.database.read() as connection:
+            keys = read_keys(connection, scope.account_id)
+        return sum(key.revoked_at is None for key in keys)
+
+    def plain_amount(self, text: str, account: Account) -> str:
+        """An amount typed as the account's locale writes numbers, as ``parse_amount`` takes it."""
+        return plain_amount(text, account)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import platform
+from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
@@ -77,10 +78,13 @@ class Metrics:
 
     def count_events(self, types: Sequence[str | None], outcomes: Sequence[Outcome]) -> None:
         """What became of live events, once it is certain; a type is none where none was read."""
-        for event_type, outcome in zip(types, outcomes, strict=True):
-            reason = outcome.error.code if outcome.error else ""
-            self._events.labels(outcome.status, event_type or UNREAD, reason).inc()
-            self._lines.inc(outcome.line_count)
+        found = Tally(
+            (outcome.status, event_type or UNREAD, outcome.error.code if outcome.error else "")
+            for event_type, outcome in zip(types, outcomes, strict=True)
+        )
+        for labels, count in found.items():
+            self._events.labels(*labels).inc(count)
+        self._lines.inc(sum(outcome.line_count for outcome in outcomes))
 
     def count_commit(self, commit: Commit) -> None:
         """One write transaction."""

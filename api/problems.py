@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +12,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from billing.errors import InputError, NotAllowedError, ProductError, shorten
+from billing.events import AnyEvent, CallEvent, RentalEvent, SmsEvent
+from billing.rates import UnknownDestinationError
 
 MEDIA_TYPE = "application/problem+json"
 STATUS_BY_CODE = {
@@ -29,6 +32,28 @@ _CODES = {
     413: "too_large",
 }
 REFUSED = 422  # what isn't listed is a value that can't be taken
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One field that can't be taken: its path as the sender wrote it, its value, what to do."""
+
+    field: str
+    value: str
+    fix: str
+
+
+class FieldsError(InputError):
+    """Fields that can't be taken; field, value and fix are the first one's."""
+
+    def __init__(self, errors: Sequence[FieldProblem], *, code: str | None = None) -> None:
+        first, more = errors[0], [each.field for each in errors[1:]]
+        super().__init__(first.field, first.value, first.fix, code=code)
+        if first.fix.startswith("send ") and first.fix.endswith(": it is missing"):
+            self.message = f"{first.fix[:1].upper()}{first.fix[1:]}"
+        if more:
+            self.message += f" (also wrong: {shorten(', '.join(more), 200)})"
+        self.errors = tuple(errors)
 
 
 def status_of(error: ProductError) -> int:
@@ -74,8 +99,8 @@ def no_answer(request: Request, error: HTTPException) -> JSONResponse:
     return problem(request, error.status_code, code, detail, headers=error.headers)
 
 
-def refusal(request: Request, error: ProductError) -> JSONResponse:
-    """A refusal of the product as an answer."""
+def refusal(request: Request, error: ProductError, event: AnyEvent | None = None) -> JSONResponse:
+    """A refusal of the product as an answer; ``event``: the one that is refused, if one is."""
     status = status_of(error)
     headers = {}
     seconds = getattr(error, "retry_after_seconds", None)
@@ -83,11 +108,27 @@ def refusal(request: Request, error: ProductError) -> JSONResponse:
         headers["Retry-After"] = str(seconds or 1)
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="usage"'
-    return problem(request, status, error.code, error.message, headers=headers, more=named(error))
+    more = named(error, event)
+    return problem(request, status, error.code, error.message, headers=headers, more=more)
 
 
-def named(error: ProductError) -> dict[str, str]:
-    """Field, value and fix of a refusal that names them."""
-    if not isinstance(error, InputError):
+def named(error: ProductError, event: AnyEvent | None = None) -> dict[str, Any]:
+    """Field, value and fix of a refusal that names them; all that is wrong under ``errors``."""
+    if isinstance(error, FieldsError):
+        found = list(error.errors)
+    elif isinstance(error, InputError):
+        found = [FieldProblem(error.field, error.value, error.fix)]
+    elif isinstance(error, UnknownDestinationError):
+        found = [FieldProblem(_destination_field(event), error.destination, error.fix)]
+    else:
         return {}
-    return {"field": error.field, "value": error.value, "fix": error.fix}
+    errors = [asdict(each) for each in found]
+    return {**errors[0], "errors": errors}
+
+
+def _destination_field(event: AnyEvent | None) -> str:
+    """Where an event's sender wrote the number that prices are searched by."""
+    if isinstance(event, RentalEvent):
+        return "data.number"
+    is_inbound = isinstance(event, CallEvent | SmsEvent) and event.direction == "inbound"
+    return "data.from" if is_inbound else "data.to"

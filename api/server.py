@@ -109,7 +109,6 @@ def build_server(
 
 def _warm_up() -> None:
     """Loads what the first chart needs, while the first visitor is still on the way."""
-    importlib.import_module("pandas")
     importlib.import_module("plotly.io.json")
     gc.collect()
     gc.freeze()  # what is loaded by now stays: collections needn't walk it again

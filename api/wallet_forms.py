@@ -14,6 +14,7 @@ import flask
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from api.amounts import plain_amount
 from api.web_auth import current_scope, current_viewer
 from billing.access import AccountScope
 from billing.balance_queries import (
@@ -55,6 +56,8 @@ def move() -> AnyResponse:
     scope, form = _scope(), request.form
     action = parse_action(form.get("do", ""))
     fields = {name: form[name] for name in FIELDS[action] if name in form}
+    if "amount" in fields:
+        fields["amount"] = plain_amount(fields["amount"], scope.account)
     movement = parse_movement(action, fields, scope.account)
     moved = _movements().move(scope, _actor(), movement, form.get("key"))
     if moved.approval is not None:

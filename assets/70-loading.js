@@ -1,5 +1,5 @@
 /* Between two pages: old figures must not look current, and a page that could not be loaded says
-   so instead of leaving them on the screen. */
+   so instead of leaving them on the screen. It comes by itself once the server answers again. */
 (function () {
   "use strict";
   var root = document.documentElement;
@@ -7,7 +7,14 @@
   var FAILED = "page-has-failed";
   var MOST_FRAMES = 60;
   var STEADY_FRAMES = 90; /* a second and a half */
+  var READY = "/readyz";
+  var FIRST_WAIT_MS = 2000;
+  var LONGEST_WAIT_MS = 10000;
+  var HEALED = "usage-healed"; /* how often in a row: a page that fails again waits longer */
   var isOtherPage = false;
+  var healing = 0;
+  var tries = 0;
+  var send = window.fetch;
 
   function panel(title, text, label, act) {
     var box = document.createElement("div");
@@ -28,7 +35,7 @@
     return box;
   }
 
-  function clear() {
+  function takeAway() {
     var old = document.getElementById("page-failed");
     root.classList.remove(FAILED);
     if (old) {
@@ -36,8 +43,14 @@
     }
   }
 
+  function clear() {
+    window.clearTimeout(healing);
+    healing = 0;
+    takeAway();
+  }
+
   function show(box) {
-    clear();
+    takeAway();
     root.classList.add(FAILED);
     document.body.appendChild(box);
     box.querySelector("button").focus({ preventScroll: true });
@@ -52,14 +65,56 @@
     window.location.reload();
   }
 
+  /* --- coming back by itself --------------------------------------------------------------- */
+  function isPassing(status) {
+    return status === 0 || status === 502 || status === 503 || status === 504;
+  }
+
+  function recently() {
+    var found = (window.sessionStorage.getItem(HEALED) || "0 0").split(" ").map(Number);
+    return Date.now() - found[1] < 3 * LONGEST_WAIT_MS ? found[0] : 0;
+  }
+
+  function healLater() {
+    window.clearTimeout(healing);
+    healing = window.setTimeout(heal, Math.min(FIRST_WAIT_MS * Math.pow(2, tries), LONGEST_WAIT_MS));
+    tries += 1;
+  }
+
+  /* Asks whether the server would answer, and only then loads the page again. */
+  function heal() {
+    if (!healing) {
+      return;
+    }
+    window.clearTimeout(healing);
+    send.call(window, READY, { cache: "no-store" }).then(function (response) {
+      if (!healing) {
+        return;
+      }
+      if (response.ok) {
+        window.sessionStorage.setItem(HEALED, recently() + 1 + " " + Date.now());
+        reload();
+      } else {
+        healLater();
+      }
+    }, healLater);
+  }
+
+  window.addEventListener("online", heal);
+  document.addEventListener("usage:back", heal);
+
   function failed(status) {
+    if (isPassing(status) && !healing) {
+      tries = recently();
+      healLater();
+    }
     if (status === 401) {
       show(panel("You are signed out", "Sign in again to see this page.", "Sign in", signIn));
     } else if (status === 0) {
       show(
         panel(
           "This page could not be loaded",
-          "The server did not answer. Check the connection, then try again.",
+          "The server did not answer. It is tried again by itself.",
           "Retry",
           reload
         )
@@ -89,7 +144,6 @@
     );
   }
 
-  var send = window.fetch;
   window.fetch = function (resource, options) {
     var answer = send.apply(window, arguments);
     if (!isPageRequest(resource, options)) {

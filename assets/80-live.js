@@ -7,6 +7,9 @@
   var WORKER = "/assets/live/worker.js";
   var PING_MS = 20000;
   var LONGEST_SELECTION_MS = 10000;
+  var FAILED = ".state-failed";
+  var FIRST_HEALING_MS = 10000;
+  var LONGEST_HEALING_MS = 60000;
   var PAUSED = "Live updates paused — reconnecting";
   var ENDED = "You are signed out: figures no longer update.";
   var MOVED = "This browser now looks at another account. ";
@@ -16,6 +19,7 @@
   var waiting = null; /* regions that wait for the end of a selection */
   var waitingSince = 0;
   var resting = 0;
+  var healing = { at: 0, wait: FIRST_HEALING_MS }; /* when failed regions are asked for again */
 
   /* --- the page and the worker ------------------------------------------------------------------ */
   function page() {
@@ -76,6 +80,9 @@
   function heard(message) {
     if (message.type === "state") {
       showState(message);
+      if (message.isBack) {
+        isBack();
+      }
     } else if (message.type === "regions" && isOfThisPage(message)) {
       /* What was put off is left out: regions are whole, and the newest has it. */
       waiting = Object.assign(waiting || {}, message.regions);
@@ -130,6 +137,47 @@
     }
   }
 
+  /* --- what has failed ------------------------------------------------------------------------------- */
+  /* The line is there again, and so may be what failed while it wasn't. */
+  function isBack() {
+    document.dispatchEvent(new CustomEvent("usage:back"));
+    var isStill = Array.from(document.querySelectorAll(FAILED)).some(function (element) {
+      return !element.closest(".live");
+    });
+    if (isStill && !document.querySelector("main form")) {
+      window.location.reload(); /* no stream sends these, and nothing typed is lost */
+    } else {
+      askAgain();
+    }
+  }
+
+  function askAgain() {
+    if (!shown || !port || !document.querySelector(".live " + FAILED)) {
+      return;
+    }
+    port.postMessage({
+      type: "page",
+      address: shown.address,
+      place: "0-0",
+      account: shown.account,
+      isNew: true,
+    });
+  }
+
+  /* A region may fail while the line holds: it is asked for again, ever less often. */
+  function healRegions() {
+    var isFailed = document.querySelector(".live " + FAILED);
+    if (!isFailed || document.visibilityState === "hidden") {
+      healing = { at: 0, wait: FIRST_HEALING_MS };
+    } else if (!healing.at) {
+      healing.at = Date.now() + healing.wait;
+    } else if (Date.now() >= healing.at) {
+      healing.wait = Math.min(healing.wait * 2, LONGEST_HEALING_MS);
+      healing.at = Date.now() + healing.wait;
+      askAgain();
+    }
+  }
+
   /* --- applying ------------------------------------------------------------------------------------ */
   function applyWaiting() {
     var element = document.getElementById("_pages_content");
@@ -176,6 +224,12 @@
       announce();
     }
   });
+  window.addEventListener("online", function () {
+    if (port) {
+      port.postMessage({ type: "online" });
+    }
+  });
+  window.setInterval(healRegions, 2500);
   window.addEventListener("pagehide", function () {
     if (port) {
       port.postMessage({ type: "gone" });

@@ -6,12 +6,12 @@ period is closed it counts on the day it was received, as a correction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from billing.accounts import Account
 from billing.errors import InputError
 from billing.periods import FIRST_DAY, Period
+from billing.records import record
 
 CLOSES_AFTER = timedelta(hours=72)  # unless the installation's setting says otherwise
 LIVE_EVENT_AGE = timedelta(days=35)
@@ -19,7 +19,7 @@ CLOCK_SKEW = timedelta(minutes=5)
 FIRST_INSTANT = datetime.combine(FIRST_DAY + timedelta(days=1), time(), tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Booking:
     """The day a line counts on; ``corrects_period`` is the start of the closed period it is for."""
 

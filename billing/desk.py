@@ -54,3 +54,14 @@ class Desk(Protocol):
     def place(self, scope: AccountScope) -> str:
         """How far into the account's ledger a page that is read from now on has seen, at least."""
         ...
+
+    def api_key_count(self, scope: AccountScope) -> int:
+        """How many API keys open the account's calls now: its own, none that were revoked."""
+        ...
+
+    def plain_amount(self, text: str, account: Account) -> str:
+        """An amount typed as the account's locale writes numbers, as ``parse_amount`` takes it.
+
+        Errors: ``InputError`` for what isn't written so, or could be read in two ways.
+        """
+        ...

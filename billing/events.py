@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+
+from billing.records import record
 
 Direction = Literal["outbound", "inbound"]
 # What may become of a message, and when a WhatsApp message is charged.
@@ -12,7 +13,7 @@ CHARGED_STATUSES = ("delivered", "read")
 MESSAGE_STATUSES = (*CHARGED_STATUSES, "queued", "sent", "undelivered", "failed", "received")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class UsageEvent:
     """What every event has. ``(source, id)`` is its identity within the account, for ever.
 
@@ -31,7 +32,7 @@ class UsageEvent:
     flags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class CallEvent(UsageEvent):
     """One call. ``duration_seconds`` is talk time. ``outcome`` explains an unanswered one."""
 
@@ -43,7 +44,7 @@ class CallEvent(UsageEvent):
     outcome: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class SmsEvent(UsageEvent):
     """One message of ``segments`` segments."""
 
@@ -53,7 +54,7 @@ class SmsEvent(UsageEvent):
     status: str = "sent"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class WhatsAppEvent(UsageEvent):
     """One delivered template message, or one conversation of 24 hours."""
 
@@ -62,7 +63,7 @@ class WhatsAppEvent(UsageEvent):
     status: str = "delivered"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class VoicemailEvent(UsageEvent):
     """One voicemail drop or ringless voicemail."""
 
@@ -70,7 +71,7 @@ class VoicemailEvent(UsageEvent):
     status: str = "delivered"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class RentalEvent(UsageEvent):
     """Whole months of a number or a seat: ``units`` months, ``thing`` its pseudonym."""
 
@@ -78,14 +79,14 @@ class RentalEvent(UsageEvent):
     units: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class AgentHoursEvent(UsageEvent):
     """Seconds an agent was signed in."""
 
     duration_seconds: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class MeteredEvent(UsageEvent):
     """Units of any metric that the sender has counted already.
 
@@ -98,7 +99,7 @@ class MeteredEvent(UsageEvent):
     cost_micros: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class StatusEvent:
     """A delivery receipt: what became of the message of another event. It moves no money.
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from billing.records import record
+
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 DEFAULT_PRIORITY = 100
 
@@ -47,7 +49,7 @@ class Lot:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Draw:
     """What one lot gives to one entry (negative: what it gets back)."""
 

@@ -12,10 +12,11 @@ from datetime import date, datetime, timedelta
 
 from billing.access import AccountScope
 from billing.metrics import METRIC_BY_ID, Metric, Service, metrics_on_plans
+from billing.one_moment import Figures
 from billing.periods import Period, look_back_period, month_of
 from billing.queries import Filters, UsageQuery
 from billing.runway import Runway, look_back, runway
-from billing.usage import Balance, Dimension, Reading, UsageCell, UsageReader
+from billing.usage import Balance, Dimension, Question, Reading, UsageCell
 
 TREND_MONTHS = 13
 TOP_COUNT = 5
@@ -81,7 +82,50 @@ class MonthCost:
     is_running: bool
 
 
-def wallet_now(reader: UsageReader, scope: AccountScope, now: datetime) -> WalletNow:
+def wallet_question(scope: AccountScope, today: date) -> Question:
+    """What ``wallet_now`` asks for."""
+    start, end = look_back(today)
+    period = scope.account.billing.period_of(today).span(Period(start, end))
+    return Question(period, (Dimension.DAY,))
+
+
+def page_questions(
+    query: UsageQuery, today: date, week: UsageQuery | None = None
+) -> tuple[Question, ...]:
+    """What the usage page asks for: ``period_usage``, ``top_consumers`` of both, ``months``.
+
+    ``week``: the days that are drawn around a single one.
+    """
+    return (
+        *(_period_question(each) for each in (query, week) if each),
+        *(_top_question(query, each) for each in (Dimension.CONSUMER, Dimension.CAMPAIGN)),
+        _months_question(query.filters, today),
+    )
+
+
+def metric_question(query: UsageQuery) -> Question:
+    """What ``metric_days`` asks for."""
+    return Question(query.period.span(query.compared_with), (Dimension.DAY,), query.filters)
+
+
+def _period_question(query: UsageQuery) -> Question:
+    span = query.period.span(query.compared_with)
+    return Question(span, (Dimension.DAY, Dimension.METRIC), query.filters)
+
+
+def _top_question(query: UsageQuery, dimension: Dimension) -> Question:
+    return Question(query.period, (dimension,), query.filters)
+
+
+def _months_question(filters: Filters, today: date) -> Question:
+    return Question(look_back_period(today, TREND_MONTHS), (Dimension.DAY,), filters)
+
+
+def _ask(reader: Figures, scope: AccountScope, question: Question) -> Reading:
+    return reader.usage(scope, question.period, question.by, question.filters)
+
+
+def wallet_now(reader: Figures, scope: AccountScope, now: datetime) -> WalletNow:
     """The balance, today's and this billing period's usage, and how long the balance lasts.
 
     A sandbox costs nothing: what it would have cost is on its own page, not beside the balance.
@@ -89,10 +133,7 @@ def wallet_now(reader: UsageReader, scope: AccountScope, now: datetime) -> Walle
     today = scope.account.today(now)
     is_charged = not scope.account.gates_on(today).is_sandbox_only
     billing_period = scope.account.billing.period_of(today)
-    start, end = look_back(today)
-    reading = reader.usage(
-        scope, billing_period.span(Period(start, end)), (Dimension.DAY,), Filters()
-    )
+    reading = _ask(reader, scope, wallet_question(scope, today))
     by_day = {cell.day: cell.cost_micros for cell in reading.cells if is_charged}
     balance = reader.balance(scope)
     return WalletNow(
@@ -106,7 +147,7 @@ def wallet_now(reader: UsageReader, scope: AccountScope, now: datetime) -> Walle
 
 
 def period_usage(
-    reader: UsageReader,
+    reader: Figures,
     scope: AccountScope,
     query: UsageQuery,
     today: date,
@@ -116,18 +157,13 @@ def period_usage(
 
     ``used``: the metrics ever used, when the caller knows them already.
     """
-    reading = reader.usage(
-        scope,
-        query.period.span(query.compared_with),
-        (Dimension.DAY, Dimension.METRIC),
-        query.filters,
-    )
+    reading = _ask(reader, scope, _period_question(query))
     known = reader.used_metrics(scope) if used is None else used
     shown = metrics_on_plans(scope.account.plans_in(query.period), known)
     return _period_usage(reading, query, _matching(shown, query.filters), today)
 
 
-def session_usage(reader: UsageReader, scope: AccountScope, today: date) -> PeriodUsage:
+def session_usage(reader: Figures, scope: AccountScope, today: date) -> PeriodUsage:
     """What a Free account's sandbox recorded since this sign-in (seed: current session)."""
     period = Period(today, today + timedelta(days=1))
     reading = reader.usage(scope, period, (Dimension.DAY, Dimension.METRIC), Filters())
@@ -139,10 +175,10 @@ def session_usage(reader: UsageReader, scope: AccountScope, today: date) -> Peri
 
 
 def top_consumers(
-    reader: UsageReader, scope: AccountScope, query: UsageQuery, dimension: Dimension
+    reader: Figures, scope: AccountScope, query: UsageQuery, dimension: Dimension
 ) -> tuple[tuple[Consumption, ...], int, datetime]:
     """The dearest campaigns or consumers, the total of all, and what it is complete to."""
-    reading = reader.usage(scope, query.period, (dimension,), query.filters)
+    reading = _ask(reader, scope, _top_question(query, dimension))
     names = reader.names(scope, dimension)
     cells = sorted(reading.cells, key=lambda cell: (-cell.cost_micros, str(cell.keys[0] or "~")))
     named = [cell for cell in cells if cell.keys[0] is not None]
@@ -157,11 +193,11 @@ def top_consumers(
 
 
 def months(
-    reader: UsageReader, scope: AccountScope, filters: Filters, today: date
+    reader: Figures, scope: AccountScope, filters: Filters, today: date
 ) -> tuple[tuple[MonthCost, ...], datetime]:
     """Thirteen calendar months up to this one, oldest first; months before any usage left out."""
-    whole = look_back_period(today, TREND_MONTHS)
-    reading = reader.usage(scope, whole, (Dimension.DAY,), filters)
+    question = _months_question(filters, today)
+    reading, whole = _ask(reader, scope, question), question.period
     by_day = {cell.day: cell.cost_micros for cell in reading.cells}
 
     def cost(period: Period) -> int:
@@ -177,11 +213,10 @@ def months(
 
 
 def metric_days(
-    reader: UsageReader, scope: AccountScope, query: UsageQuery
+    reader: Figures, scope: AccountScope, query: UsageQuery
 ) -> tuple[tuple[UsageCell, ...], datetime]:
     """One metric by day over the period and the one it is compared with, oldest first."""
-    span = query.period.span(query.compared_with)
-    reading = reader.usage(scope, span, (Dimension.DAY,), query.filters)
+    reading = _ask(reader, scope, metric_question(query))
     return reading.cells, reading.complete_to
 
 

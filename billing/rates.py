@@ -22,9 +22,14 @@ class NoRateError(ProductError):
 
 
 class UnknownDestinationError(ProductError):
-    """No prefix of the price list in force matches the number."""
+    """No prefix of the price list in force matches the number: its masked form, and a fix."""
 
     code = "unknown_destination"
+
+    def __init__(self, message: str, *, destination: str, fix: str) -> None:
+        super().__init__(message)
+        self.destination = destination
+        self.fix = fix
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +73,10 @@ class RateList:
     rates: tuple[Rate, ...]
     level: str = "default"
     _by_metric: dict[str, dict[str, Rate]] = field(default_factory=dict, repr=False)
-    _longest_prefix: int = field(default=0, init=False, repr=False)
+    # How long the prefixes of a metric are, longest first.
+    _lengths: dict[str, list[int]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        longest = max((len(rate.prefix) for rate in self.rates), default=0)
-        object.__setattr__(self, "_longest_prefix", longest)
         for rate in self.rates:
             by_prefix = self._by_metric.setdefault(rate.metric, {})
             if rate.prefix in by_prefix:
@@ -80,6 +84,8 @@ class RateList:
                     "prefix", rate.prefix or "(any)", f"list {rate.metric} once for each prefix"
                 )
             by_prefix[rate.prefix] = rate
+        for metric, by_prefix in self._by_metric.items():
+            self._lengths[metric] = sorted({len(prefix) for prefix in by_prefix}, reverse=True)
 
     def find(self, metric: str, number: str | None) -> Rate | None:
         """The rate of the longest matching prefix; none when the list lacks the metric.
@@ -89,19 +95,23 @@ class RateList:
         by_prefix = self._by_metric.get(metric)
         if by_prefix is None:
             return None
-        digits = number[: self._longest_prefix] if number else ""
-        for length in range(len(digits), -1, -1):
+        digits = number or ""
+        for length in self._lengths[metric]:
             rate = by_prefix.get(digits[:length])
             if rate is not None:
                 return rate
         if not number:
             raise UnknownDestinationError(
                 f"The price list {self.name!r} prices {metric} by destination, and none was given: "
-                "name the destination, or add a price without a prefix."
+                "name the destination, or add a price without a prefix.",
+                destination="",
+                fix=f"name the destination: the price list {self.name!r} prices {metric} by it",
             )
         raise UnknownDestinationError(
             f"No {metric} price covers the destination "
-            f"{masked_number(number)}: add its prefix to the price list {self.name!r}."
+            f"{masked_number(number)}: add its prefix to the price list {self.name!r}.",
+            destination=masked_number(number),
+            fix=f"add its prefix to the price list {self.name!r}, or use a number that it covers",
         )
 
 

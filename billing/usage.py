@@ -7,7 +7,7 @@ adapters in data/ answer exactly as of ``Reading.complete_to``: lake first, then
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
@@ -57,6 +57,15 @@ class Reading:
 
     cells: tuple[UsageCell, ...]
     complete_to: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which sums are asked for: by which dimensions, over which booked days, narrowed by what."""
+
+    period: Period
+    by: tuple[Dimension, ...]
+    filters: Filters = field(default_factory=Filters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +212,10 @@ class UsageReader(Protocol):
         filters: Filters,
     ) -> Reading:
         """Sums by the asked dimensions over booked days of a period."""
+        ...
+
+    def readings(self, scope: AccountScope, questions: Sequence[Question]) -> tuple[Reading, ...]:
+        """What ``usage`` gives for each of some questions, all of one moment."""
         ...
 
     def usage_by_hour(

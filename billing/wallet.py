@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from billing.access import AccountScope
-from billing.lots import LotKind
+from billing.lots import DEFAULT_PRIORITY, LotKind
 from billing.movements import Approval, Movement
 from billing.periods import Period
 
@@ -63,7 +63,10 @@ class EntryPage:
 
 @dataclass(frozen=True, slots=True)
 class CreditLot:
-    """A lot with something left, or debt (``OVERDRAFT``, then below zero)."""
+    """A lot with something left, or debt (``OVERDRAFT``, then below zero).
+
+    ``priority``: a lower one is used earlier; ``DEFAULT_PRIORITY`` unless somebody chose another.
+    """
 
     id: str
     kind: LotKind
@@ -72,6 +75,7 @@ class CreditLot:
     amount_micros: int
     remaining_micros: int
     cause: str
+    priority: int = DEFAULT_PRIORITY
 
 
 @dataclass(frozen=True, slots=True)

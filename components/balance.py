@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from dash import html
-
 from billing.money import currency_decimals, split_rounding
 from billing.periods import Period
 from billing.runway import LONGEST_DAYS, Runway
 from billing.usage import Balance, PromotionalLot
 from components import format as fmt
+from components import html
 from components.links import popover
 
 SOON_DAYS = 7

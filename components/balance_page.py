@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from dash import html
-
-from billing.lots import LotKind
+from billing.lots import DEFAULT_PRIORITY, LotKind
 from billing.metrics import METRIC_BY_ID
 from billing.wallet import CreditLot, WalletEntry
 from components import format as fmt
+from components import html
 from components.balance import BalanceView, balance_parts, lasts_text, lasts_tone
 from components.cards import cards, figure_card
 from components.links import Choice, attributes, choices, link
@@ -138,7 +137,7 @@ def _lot_row(lot: CreditLot, days_left: int | None, left: str, view: LotsView) -
     granted = fmt.money(lot.amount_micros, view.currency, view.locale)
     return html.Tr(
         [
-            html.Th([LOT_NAMES[lot.kind], html.Small(cause)], scope="row"),
+            html.Th([LOT_NAMES[lot.kind], html.Small(cause), _turn(lot)], scope="row"),
             html.Td(fmt.NONE if is_debt else _dated(lot.granted_at, view.zone), className="dim"),
             html.Td(fmt.NONE if is_debt else _expiry(lot, days_left, view)),
             html.Td(fmt.NONE if is_debt else granted, className="n dim wide"),
@@ -146,6 +145,17 @@ def _lot_row(lot: CreditLot, days_left: int | None, left: str, view: LotsView) -
         ],
         className="is-debt" if is_debt else None,
     )
+
+
+def _turn(lot: CreditLot) -> html.Small | None:
+    """Why a lot comes earlier or later than its kind and expiry would have it."""
+    if lot.kind is LotKind.OVERDRAFT or lot.priority == DEFAULT_PRIORITY:
+        return None
+    when = "earlier" if lot.priority < DEFAULT_PRIORITY else "later"
+    text = (
+        f"Used {when} than its expiry says: priority {lot.priority:,}, usually {DEFAULT_PRIORITY}"
+    )
+    return html.Small(text, className="lot-turn")
 
 
 def _expiry(lot: CreditLot, days_left: int | None, view: LotsView) -> Any:

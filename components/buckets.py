@@ -6,14 +6,10 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
 
 from billing.periods import Period, month_of, week_of
 from billing.queries import Granularity
 from components import format as fmt
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +59,17 @@ def _named(part: Period, granularity: Granularity, today: date) -> Bucket:
 
 def pivot(
     rows: Iterable[tuple[date, str, int]], parts: Sequence[Bucket], columns: Sequence[str]
-) -> pd.DataFrame:
-    """Integer micros, one row per bucket and one column per name, gaps zero.
+) -> dict[str, list[int]]:
+    """Integer micros: for each name one figure per bucket, gaps zero.
 
     ``rows`` are (day, name, micros); days outside the buckets and other names are left out.
     """
-    import pandas as pd  # half a second of a start that needs no chart
-
-    frame = pd.DataFrame(list(rows), columns=["day", "name", "micros"])
+    table = {name: [0] * len(parts) for name in columns}
+    if not parts:
+        return table
     starts = [part.period.start for part in parts]
-    if frame.empty or not starts:
-        return pd.DataFrame(0, index=range(len(parts)), columns=list(columns), dtype="int64")
-    edges = [start.toordinal() for start in starts]
-    ordinals = frame["day"].map(lambda value: value.toordinal())
-    frame["bucket"] = ordinals.map(lambda value: bisect_right(edges, value) - 1)
-    inside = frame[(frame["bucket"] >= 0) & (ordinals < parts[-1].period.end.toordinal())]
-    table = inside.pivot_table(
-        index="bucket", columns="name", values="micros", aggfunc="sum", fill_value=0
-    )
-    return table.reindex(index=range(len(parts)), columns=list(columns), fill_value=0).astype(
-        "int64"
-    )
+    first, end = starts[0], parts[-1].period.end
+    for day, name, micros in rows:
+        if name in table and first <= day < end:
+            table[name][bisect_right(starts, day) - 1] += micros
+    return table

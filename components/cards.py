@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import html
-
 from billing.periods import Period
 from billing.runway import LONGEST_DAYS
 from components import format as fmt
+from components import html
 from components.balance import BalanceView, balance_parts, lasts_tone
 from components.links import attributes
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from dash import html
 
 from components import format as fmt
+from components import html
 from components.links import attributes, link
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +20,22 @@ class TableHead:
 
 
 def table_behind(
-    table: pd.DataFrame, labels: Sequence[str], hrefs: Sequence[str | None], head: TableHead
+    table: Mapping[str, Sequence[int]],
+    labels: Sequence[str],
+    hrefs: Sequence[str | None],
+    head: TableHead,
 ) -> html.Details:
     """A folded table: one row per bar, one column per name of ``table``, and their total.
 
-    ``labels`` and ``hrefs`` belong to its rows. Units: micros.
+    ``table``: micros by name, one figure a bar. ``labels`` and ``hrefs`` belong to the bars.
     """
-    names = [str(name) for name in table.columns]
+    names = list(table)
     has_parts = len(names) > 1
     columns = ["When", *(names if has_parts else []), "Total" if has_parts else "Cost"]
-    costs = table.to_numpy(dtype="int64").tolist()
+    stacks = zip(*table.values(), strict=True)
     rows = [
-        _row(label, href, parts, head)
-        for label, href, parts in zip(labels, hrefs, costs, strict=True)
+        _row(label, href, costs, head)
+        for label, href, costs in zip(labels, hrefs, stacks, strict=True)
     ]
     heads = [
         html.Th(name, className="n" if i else None, scope="col") for i, name in enumerate(columns)
@@ -58,7 +56,7 @@ def table_behind(
     return html.Details([html.Summary("Show as table"), scroller], className="behind")
 
 
-def _row(label: str, href: str | None, costs: list[int], head: TableHead) -> html.Tr:
+def _row(label: str, href: str | None, costs: Sequence[int], head: TableHead) -> html.Tr:
     parts = fmt.money_rows(costs, head.currency, head.locale) if len(costs) > 1 else []
     total = fmt.money(sum(costs), head.currency, head.locale)
     return html.Tr(

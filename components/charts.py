@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dash import dcc, html
+from dash import dcc
 
 from billing.metrics import Service
 from billing.money import MICROS_PER_UNIT
 from billing.queries import Granularity
 from components import format as fmt
+from components import html
 from components.buckets import Bucket, buckets, pivot
 from components.chart_layout import is_dense, layout
 from components.chart_table import TableHead, table_behind
@@ -23,10 +24,9 @@ from components.chart_view import MUTED, SERVICE_COLOURS, SURFACE, ChartView, No
 from components.links import attributes
 from components.split import legend, split
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 __all__ = ["SERVICE_COLOURS", "ChartView", "Note", "daily_chart", "timeline"]
+
+Costs = dict[str, list[int]]  # micros by name, one figure a bar
 
 UNFINISHED = 0.5
 CONTEXT = 0.35
@@ -64,27 +64,28 @@ def _title(view: ChartView) -> str:
 def _chart(view: ChartView, names: list[str], title: str) -> html.Section:
     parts = buckets(view.period, view.granularity, view.today)
     table = pivot(view.rows, parts, names)
-    shown = [name for name in names if table[name].any()] or names[:1]
-    summary = _summary(view, parts, table, title)
+    shown = [name for name in names if any(table[name])] or names[:1]
+    drawn = {name: table[name] for name in shown}
+    summary = _summary(view, parts, drawn, title)
     by_day = dict(view.day_hrefs)
     hrefs = [by_day.get(part.period.start) for part in parts]
     heading = TableHead(title, view.currency, view.locale)
     beside: Any = legend(shown) if len(names) > 1 else None
-    if not table.to_numpy().any():
+    if not any(map(any, drawn.values())):
         beside, drawing = None, _nothing(summary)
-    elif len(parts) == 1 and len(names) > 1 and (table >= 0).to_numpy().all():
-        costs = [int(table[name].iloc[0]) for name in shown]
+    elif len(parts) == 1 and len(names) > 1 and min(map(min, drawn.values())) >= 0:
+        costs = [column[0] for column in drawn.values()]
         ending = " so far" if view.today in parts[0].period else ""
         beside = html.P(f"{parts[0].label}{ending}")
         drawing = split(view, shown, costs, summary)
     else:
-        drawing = _drawing(view, parts, table[shown], summary)
+        drawing = _drawing(view, parts, drawn, summary)
     return html.Section(
         [
             html.Div([html.H2(title), beside], className="chart-head"),
             drawing,
             _spoken_notes(view.notes),
-            table_behind(table[shown], [part.label for part in parts], hrefs, heading),
+            table_behind(drawn, [part.label for part in parts], hrefs, heading),
         ],
         className="card chart",
     )
@@ -100,9 +101,7 @@ def _nothing(summary: str) -> html.Div:
     )
 
 
-def _drawing(
-    view: ChartView, parts: Sequence[Bucket], table: pd.DataFrame, summary: str
-) -> html.Div:
+def _drawing(view: ChartView, parts: Sequence[Bucket], table: Costs, summary: str) -> html.Div:
     return html.Div(
         dcc.Graph(
             id=view.element_id,
@@ -117,8 +116,8 @@ def _drawing(
     )
 
 
-def _summary(view: ChartView, parts: Sequence[Bucket], table: pd.DataFrame, title: str) -> str:
-    totals = [int(value) for value in table.sum(axis=1)]
+def _summary(view: ChartView, parts: Sequence[Bucket], table: Costs, title: str) -> str:
+    totals = [sum(costs) for costs in _stacks(table)]
     days = fmt.period_label(view.period)
     if not any(totals):
         return f"{title}, {days}: nothing was spent."
@@ -139,18 +138,19 @@ def _spoken_notes(notes: Sequence[Note]) -> html.Ul | None:
     )
 
 
-def _figure(view: ChartView, parts: Sequence[Bucket], table: pd.DataFrame) -> dict[str, Any]:
+def _figure(view: ChartView, parts: Sequence[Bucket], table: Costs) -> dict[str, Any]:
     positions = list(range(len(parts)))
     opacity = [_opacity(view, part) for part in parts]
     outline = 0 if is_dense(len(parts)) else 1
-    totals = [int(value) for value in table.sum(axis=1)]
-    stack_tops = [int(value) for value in table.clip(lower=0).sum(axis=1)]
+    stacks = _stacks(table)
+    totals = [sum(costs) for costs in stacks]
+    stack_tops = [sum(cost for cost in costs if cost > 0) for costs in stacks]
     bars = [
         {
             "type": "bar",
             "name": name,
             "x": positions,
-            "y": [int(micros) / MICROS_PER_UNIT for micros in table[name]],
+            "y": [micros / MICROS_PER_UNIT for micros in column],
             "marker": {
                 "color": SERVICE_COLOURS.get(name, MUTED),
                 "opacity": opacity,
@@ -158,7 +158,7 @@ def _figure(view: ChartView, parts: Sequence[Bucket], table: pd.DataFrame) -> di
             },
             "hoverinfo": "skip",
         }
-        for name in table.columns
+        for name, column in table.items()
     ]
     # One invisible point over each stack speaks for the whole stack.
     speaker = {
@@ -167,7 +167,10 @@ def _figure(view: ChartView, parts: Sequence[Bucket], table: pd.DataFrame) -> di
         "x": positions,
         "y": [top / MICROS_PER_UNIT for top in stack_tops],
         "marker": {"size": 1, "opacity": 0},
-        "text": [_sentence(view, part, table.iloc[i]) for i, part in enumerate(parts)],
+        "text": [
+            _sentence(view, part, list(zip(table, costs, strict=True)))
+            for part, costs in zip(parts, stacks, strict=True)
+        ],
         "hovertemplate": "%{text}<extra></extra>",
     }
     return {"data": [*bars, speaker], "layout": layout(view, parts, totals, stack_tops)}
@@ -180,9 +183,14 @@ def _opacity(view: ChartView, part: Bucket) -> float:
     return UNFINISHED if view.today in part.period else 1
 
 
-def _sentence(view: ChartView, part: Bucket, costs: pd.Series) -> str:
+def _stacks(table: Costs) -> list[tuple[int, ...]]:
+    """What each bar is made of, by name in the table's order."""
+    return list(zip(*table.values(), strict=True))
+
+
+def _sentence(view: ChartView, part: Bucket, costs: Sequence[tuple[str, int]]) -> str:
     """``Tue 17 Nov: ₹5,968.10`` and one line per service that cost something."""
-    used = [(str(name), int(micros)) for name, micros in costs.items() if micros]
+    used = [(name, micros) for name, micros in costs if micros]
     rows = fmt.money_rows([micros for _, micros in used], view.currency, view.locale)
     ending = " so far" if view.today in part.period else ""
     head = f"<b>{part.label}: {view.money(sum(micros for _, micros in used))}</b>{ending}"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dash import html
-
 from components import format as fmt
+from components import html
 from components.links import link
 from components.metric_table import share_bar
 

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
-from dash import html
-
 from billing.metrics import Metric
 from billing.usage import UsageCell
 from components import format as fmt
+from components import html
 from components.links import attributes
 
 HEADS = ("Day", "Count", "Units", "Cost")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dash import html
-
 from billing.metrics import METRIC_BY_ID, Metric
 from billing.usage import Explanation, LotDraw, UsageLine
 from components import format as fmt
+from components import html
 from components.links import icon, link
 
 LATE_SECONDS = 300

@@ -80,9 +80,9 @@ def signed_money(micros: int, currency: str, locale: str) -> str:
     return f"{sign}{exact_money(micros, currency, locale)}"
 
 
-def number(value: int | Decimal, locale: str, decimals: int = 0) -> str:
-    """A plain number with at most so many decimals: ``41,377``."""
-    return _typographic(_pattern(locale, 0, decimals).apply(value, _locale(locale)))
+def number(value: int | Decimal, locale: str, decimals: int = 0, *, least_decimals: int = 0) -> str:
+    """A plain number with at most so many decimals, and at least so many: ``41,377``."""
+    return _typographic(_pattern(locale, least_decimals, decimals).apply(value, _locale(locale)))
 
 
 def units(base_units: int, metric: Metric, locale: str) -> str:

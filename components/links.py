@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import dash_bootstrap_components as dbc
-from dash import html
+
+from components import html
 
 MOST_WITHOUT_SEARCH = 8
 

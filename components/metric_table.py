@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dash import html
-
 from billing.metrics import Metric
 from components import format as fmt
+from components import html
 from components.links import attributes, icon, link
 from components.sparkline import sparkline
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from dash import html
-
 from billing.periods import Period
 from components import format as fmt
+from components import html
 from components.links import attributes, link
 from components.metric_table import change_cell
 

@@ -11,10 +11,10 @@ from datetime import date
 from typing import Any
 
 import dash_bootstrap_components as dbc
-from dash import html
 
 from billing.periods import Period
 from components import format as fmt
+from components import html
 from components.links import (
     Choice,
     attributes,

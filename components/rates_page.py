@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
 
-from dash import html
-
 from billing.metrics import Metric, Service
 from billing.price_table import DatedPrice, MetricPrices, WorkedExample
 from billing.rates import Rate
 from components import format as fmt
+from components import html
 from components.explain import price_text, product_text
 from components.links import attributes, link
 from components.metric_table import service_dot

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from dash import html
-
+from components import html
 from components.links import Choice, icon, link
 
 
@@ -14,23 +14,33 @@ class SettingsLink:
     """A place to go, and what is there."""
 
     choice: Choice
-    text: str
+    text: Any
+
+
+def api_place(key_count: int, account_id: str) -> SettingsLink:
+    """The way to the API's description: how many keys open it, and how one is made."""
+    keys = "1 key opens" if key_count == 1 else f"{key_count or 'No'} keys open"
+    command = f"usage-dashboard key add --account {account_id} --scope usage:read"
+    return SettingsLink(
+        Choice("API", "/api/docs"),
+        [
+            f"{keys} this account to programs. Keys are made on the server, and shown once: ",
+            html.Code(command), ".",
+        ],
+    )  # fmt: skip
 
 
 def settings_page(
-    billing: tuple[SettingsLink, ...], facts: tuple[tuple[str, str], ...]
+    billing: tuple[SettingsLink, ...], programs: Any, facts: tuple[tuple[str, str], ...]
 ) -> html.Div:
-    """Billing first, because that is what most people come for; then the account's facts."""
+    """Billing first, because that is what most people come for; then the account's facts.
+
+    ``programs``: the region that ``programs_card`` makes.
+    """
     return html.Div(
         [
-            html.Section(
-                [
-                    html.H2("Billing", className="card-table-head"),
-                    html.Ul([_place(place) for place in billing], className="places"),
-                ],
-                className="card card-table",
-                id="billing",
-            ),
+            _places_card("Billing", "billing", billing),
+            programs,
             html.Section(
                 [
                     html.Div(html.H2("Account"), className="card-head"),
@@ -47,15 +57,31 @@ def settings_page(
     )
 
 
+def programs_card(place: SettingsLink) -> html.Section:
+    """What programs use."""
+    return _places_card("Programs", "programs", (place,))
+
+
+def _places_card(title: str, element_id: str, places: tuple[SettingsLink, ...]) -> html.Section:
+    return html.Section(
+        [
+            html.H2(title, className="card-table-head"),
+            html.Ul([_place(place) for place in places], className="places"),
+        ],
+        className="card card-table",
+        id=element_id,
+    )
+
+
 def _place(place: SettingsLink) -> html.Li:
+    label, href = place.choice.label, place.choice.href or "#"
+    if href.startswith("/api/"):  # no screen of the application: the browser itself goes there
+        way: Any = html.A(label, href=href, className="row-link", disable_n_clicks=True)
+    else:
+        way = link(label, href, "row-link")
     return html.Li(
         [
-            html.Div(
-                [
-                    link(place.choice.label, place.choice.href or "#", "row-link"),
-                    html.P(place.text),
-                ]
-            ),
+            html.Div([way, html.P(place.text)]),
             icon("next"),
         ],
         className="row-opens",

@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dash import html
-
 from components import format as fmt
+from components import html
 from components.balance import BalanceView, balance_popover
 from components.links import attributes, hidden_text, icon, link, popover, searchable
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from dash import html
-
+from components import html
 from components.links import attributes
 
 WIDTH = 88

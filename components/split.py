@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dash import html
-
 from components import format as fmt
+from components import html
 from components.chart_view import ChartView
 from components.links import attributes
 from components.metric_table import service_class

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from dash import html
-
 from billing.metrics import Metric
 from billing.periods import Period
 from billing.plans import Plan
 from components import format as fmt
+from components import html
 from components.links import Choice, attributes, icon, link
 
 Tone = Literal["soon", "info", "error"]
@@ -45,6 +44,35 @@ def empty(
     way_out = link(action.label, action.href, "btn") if action and action.href else None
     return html.Div(
         [icon(icon_name), html.H2(title), html.P(text), way_out], className="card state"
+    )
+
+
+def nothing_used(account_id: str, currency: str, *, has_prices: bool) -> html.Div:
+    """An account without any usage: the ways in which it comes, and what they still need."""
+    docs = html.A("POST /events", href="/api/docs", disable_n_clicks=True)
+    send = [
+        html.B("Send events"), " as calls and messages happen: make a key with ",
+        html.Code(f"usage-dashboard key add --account {account_id} --scope events:write"),
+        ", then call ", docs, ".",
+    ]  # fmt: skip
+    bring = [
+        html.B("Import a log"), " of earlier calls or messages: ",
+        html.Code(f"usage-dashboard import FILE --account {account_id} --map NAME"), ".",
+    ]  # fmt: skip
+    price = [
+        html.B(f"Import a price list in {currency} first"),
+        ": there is none for this account yet, and usage without a price is refused. ",
+        html.Code(f"usage-dashboard rates import FILE --currency {currency}"),
+    ]  # fmt: skip
+    steps = [send, bring] if has_prices else [price, send, bring]
+    return html.Div(
+        [
+            icon("empty"),
+            html.H2("Nothing has been used yet"),
+            html.P("Usage shows here as soon as it arrives."),
+            html.Ul([html.Li(step) for step in steps], className="next-steps"),
+        ],
+        className="card state",
     )
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dash import html
-
 from billing.metrics import Metric, Service
 from billing.usage import UsageLine
 from components import format as fmt
+from components import html
 from components.links import Choice, attributes, choices, hidden_text, icon, link
 
 DERIVED_TIME = "derived_time"

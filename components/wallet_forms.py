@@ -11,13 +11,13 @@ from datetime import timedelta
 from typing import Any
 
 import dash_bootstrap_components as dbc
-from dash import html
 
 from billing.balance_queries import ADD, PATH, TAKE
 from billing.metrics import METRIC_BY_ID
 from billing.movements import Action, Approval
 from billing.wallet import Preview
 from components import format as fmt
+from components import html
 from components.links import attributes, icon, link
 
 MOVE, DECIDE = "/wallet/movements", "/wallet/decisions"
@@ -39,13 +39,17 @@ APPROVAL_WORDS = {"grant": "Grant", "adjustment": "Adjustment", "refund": "Refun
 
 @dataclass(frozen=True, slots=True)
 class FormView:
-    """One form: what was typed, and what is wrong with it by field (``""``: with all of it)."""
+    """One form: what was typed, and what is wrong with it by field (``""``: with all of it).
+
+    ``example``: an amount as the account's locale writes it.
+    """
 
     action: Action
     fields: Mapping[str, str]
     errors: Mapping[str, str]
     key: str
     currency: str
+    example: str
 
 
 def action_links(actions: tuple[tuple[Action, str], ...], current: Action | None) -> html.Div:
@@ -103,7 +107,7 @@ def _head(title: str) -> html.Div:
 
 def _fields(view: FormView) -> list[Any]:
     amount = _labelled(
-        view, "amount", f"Amount in {view.currency}", inputmode="decimal", placeholder="500.00",
+        view, "amount", f"Amount in {view.currency}", inputmode="decimal", placeholder=view.example,
         class_name="field field-amount",
     )  # fmt: skip
     why = "What it is for (optional)" if view.action is Action.TOP_UP else "Reason"
@@ -126,18 +130,23 @@ def _fields(view: FormView) -> list[Any]:
 
 
 def _labelled(view: FormView, name: str, label: str, *, class_name: str, **given: Any) -> html.Div:
+    """A field with its label, and below it what is wrong, to which assets/56-fields.js ties it."""
     error = view.errors.get(name)
     field_id = f"move-{name}"
-    words: list[Any] = [label]
+    said = None
     if error:
-        words.append(html.Span(error[:1].upper() + error[1:], className="field-error"))
+        said = html.P(
+            error[:1].upper() + error[1:], id=f"{field_id}-error", className="field-error",
+            **attributes(data_error_of=field_id),
+        )  # fmt: skip
     return html.Div(
         [
-            html.Label(words, htmlFor=field_id),
+            html.Label(label, htmlFor=field_id),
             dbc.Input(
                 id=field_id, name=name, value=view.fields.get(name, ""), className=class_name,
                 invalid=bool(error), autocomplete="off", **{"type": "text", **given},
             ),
+            said,
         ],
         className="labelled",
     )  # fmt: skip

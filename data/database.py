@@ -1,7 +1,8 @@
 """The truth's database: how it is opened, read and written.
 
-SQLite runs in WAL mode with ``synchronous=FULL``; writers begin IMMEDIATE, readers on an engine
-of their own so that they never queue behind a writer.
+SQLite runs in WAL mode with ``synchronous=FULL``; writers begin IMMEDIATE. On PostgreSQL writers
+run at READ COMMITTED and meet at row locks. On both, readers have an engine of their own, whose
+transactions are read-only snapshots: they never queue behind a writer.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
 
@@ -31,7 +32,14 @@ SQLITE_PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
 )
 READER_POOL_SIZE = 16
+WRITER_POOL_SIZE = 4  # of one process on PostgreSQL: its writer thread, jobs and commands
+POOL_SECONDS = 10.0  # to wait for a free connection
+CONNECT_SECONDS = 5
 WAL_SECONDS = 30.0
+_SNAPSHOT = text("SELECT pg_current_snapshot()::text")
+_TAKE_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+# An error is logged with its statement, never with what was in it: hashes, names, mail.
+_GIVEN: dict[str, Any] = {"hide_parameters": True}
 
 
 class Database:
@@ -40,7 +48,8 @@ class Database:
     def __init__(self, writer: Engine, reader: Engine) -> None:
         self._writer = writer
         self._reader = reader
-        self._one_at_a_time = threading.Lock()
+        is_sqlite = writer.dialect.name == "sqlite"
+        self._turn: AbstractContextManager[Any] = threading.Lock() if is_sqlite else nullcontext()
         self._watching: Any = None  # a connection of its own, outside any transaction
 
     @property
@@ -63,16 +72,20 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A connection inside one write transaction: committed at the end, undone on error.
 
-        Threads of one process queue here, because SQLite's own busy wait is not fair.
+        On SQLite threads of one process queue here, because its own busy wait is not fair.
         """
-        with self._one_at_a_time, self._writer.begin() as connection:
+        with self._turn, self._writer.begin() as connection:
             yield connection
 
     def version(self) -> int:
         """A number that is another one once any connection, of any process, has committed.
 
-        For one caller at a time; costs some microseconds, and reads nothing.
+        For one caller at a time; costs some microseconds on SQLite and a round trip on
+        PostgreSQL, and reads nothing. On PostgreSQL it may also change without a commit.
         """
+        if self.dialect == "postgresql":
+            with self.read() as connection:
+                return hash(connection.scalar(_SNAPSHOT))
         if self._watching is None:
             self._watching = self._reader.raw_connection()
         cursor = self._watching.cursor()
@@ -101,18 +114,50 @@ def open_database(url: str) -> Database:
         raise InputError(
             "USAGE_DATABASE_URL", without_password(url), "use a SQLAlchemy URL"
         ) from None
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
-        raise InputError(
-            "USAGE_DATABASE_URL", parsed.render_as_string(), "use sqlite:///PATH/TO/FILE"
-        )
-    Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    # An error is logged with its statement, never with what was in it: hashes, names, mail.
-    given: dict[str, Any] = {"poolclass": QueuePool, "hide_parameters": True}
-    writer = create_engine(parsed, pool_size=1, max_overflow=4, **given)
-    reader = create_engine(parsed, pool_size=READER_POOL_SIZE, **given)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        return _open_sqlite(parsed)
+    if parsed.drivername == "postgresql+psycopg" and parsed.database:
+        return _open_postgresql(parsed)
+    raise InputError(
+        "USAGE_DATABASE_URL", parsed.render_as_string(),
+        "use sqlite:///PATH/TO/FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE",
+    )  # fmt: skip
+
+
+def take_turn(connection: Connection, name: str) -> None:
+    """Waits until no other transaction is at ``name``; ends with the caller's transaction.
+
+    On SQLite there is only one writer anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_TAKE_TURN, {"name": f"usage-dashboard {name}"})
+
+
+def _open_sqlite(url: URL) -> Database:
+    assert url.database, "asked before"
+    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    writer = create_engine(url, pool_size=1, max_overflow=4, poolclass=QueuePool, **_GIVEN)
+    reader = create_engine(url, pool_size=READER_POOL_SIZE, poolclass=QueuePool, **_GIVEN)
     for engine, begin in ((writer, "BEGIN IMMEDIATE"), (reader, "BEGIN")):
         _prepare_sqlite(engine, begin)
     event.listen(reader, "connect", _only_read)
+    return Database(writer, reader)
+
+
+def _open_postgresql(url: URL) -> Database:
+    given: dict[str, Any] = {
+        "pool_timeout": POOL_SECONDS,
+        "pool_pre_ping": True,  # a server that was restarted is noticed before it matters
+        "connect_args": {"connect_timeout": CONNECT_SECONDS, "application_name": "usage-dashboard"},
+        **_GIVEN,
+    }
+    writer = create_engine(
+        url, pool_size=WRITER_POOL_SIZE, max_overflow=0, isolation_level="READ COMMITTED", **given
+    )
+    reader = create_engine(
+        url, pool_size=READER_POOL_SIZE, max_overflow=0, isolation_level="REPEATABLE READ",
+        execution_options={"postgresql_readonly": True}, **given,
+    )  # fmt: skip
     return Database(writer, reader)
 
 

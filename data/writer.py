@@ -2,7 +2,8 @@
 
 On SQLite nothing else in the process may write. Callers hand over a function of a connection;
 whatever is waiting runs in one transaction, each inside its own savepoint, so that a broken one
-fails alone. An answer is given only after the commit.
+fails alone. Bulk pieces of one account share a savepoint, and get one each when any of them fails.
+An answer is given only after the commit.
 
 There are two lanes. Decisions (``write``) go first and all together; bulk (``submit_bulk``) is
 cut into small pieces, taken from one account after another, so that neither a decision nor a
@@ -59,6 +60,8 @@ class _Job:
     work: Work
     answer: Future[Any]
     rows: int = 0  # of bulk; 0 for a decision
+    account_id: str | None = None
+    finish: Work | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +113,19 @@ class Writer:
         return job.answer
 
     def submit_bulk(
-        self, account_id: str, pieces: Sequence[tuple[Callable[[Connection], T], int]]
+        self,
+        account_id: str,
+        pieces: Sequence[tuple[Callable[[Connection], T], int]],
+        finish: Work | None = None,
     ) -> list[Future[T]]:
         """Queues pieces of bulk work of one account, each with its number of rows: all or none.
 
-        A piece is one savepoint; pieces keep their order. Errors: ``BusyError`` when too many
-        rows of the account, or of all accounts, are waiting.
+        A piece is one savepoint; pieces keep their order. With ``finish``, those of a transaction
+        run in one savepoint together, ``finish`` once after them; when anything fails there, each
+        runs again by itself. Errors: ``BusyError`` when too many rows of the account, or of all
+        accounts, are waiting.
         """
-        jobs = [_Job(work, Future(), max(1, rows)) for work, rows in pieces]
+        jobs = [_Job(work, Future(), max(1, rows), account_id, finish) for work, rows in pieces]
         rows = sum(job.rows for job in jobs)
         with self._changed:
             self._refuse_if_closed()
@@ -213,8 +221,10 @@ class Writer:
             with self._database.write() as connection:
                 begin_changes(connection)
                 connection.info[SCRATCH] = {}
-                for job in jobs:
-                    results.append(_run_in_savepoint(connection, job))
+                for group in _groups(jobs):
+                    results += _run_in_savepoint(connection, group)
+                if not _is_still_open(connection):
+                    raise _LostTransactionError
                 changed = changed_accounts(connection)
                 _pass("ingest.before_commit", jobs)
             _pass("ingest.committed", jobs)
@@ -248,17 +258,32 @@ def scratch(connection: Connection) -> dict[str, Any]:
     return shared
 
 
-def _run_in_savepoint(connection: Connection, job: _Job) -> tuple[_Job, Any, BaseException | None]:
-    if not job.rows:
+def _groups(jobs: Sequence[_Job]) -> list[list[_Job]]:
+    """What shares a savepoint: pieces of one account that say how they are finished."""
+    groups: dict[object, list[_Job]] = {}
+    for job in jobs:
+        groups.setdefault(job.account_id if job.finish else id(job), []).append(job)
+    return list(groups.values())
+
+
+def _run_in_savepoint(
+    connection: Connection, jobs: Sequence[_Job]
+) -> list[tuple[_Job, Any, BaseException | None]]:
+    if not jobs[0].rows:
         connection.info[SCRATCH] = {}
     try:
         with connection.begin_nested():
-            return job, job.work(connection), None
+            results = [job.work(connection) for job in jobs]
+            if jobs[0].finish:
+                jobs[0].finish(connection)
+            return [(job, result, None) for job, result in zip(jobs, results, strict=True)]
     except BaseException as error:  # handed to the caller, who asked for the work
         connection.info[SCRATCH] = {}
         if not _is_still_open(connection):
             raise _LostTransactionError from error
-        return job, None, _as_refusal(error)
+        if len(jobs) == 1:
+            return [(jobs[0], None, _as_refusal(error))]
+    return [result for job in jobs for result in _run_in_savepoint(connection, [job])]
 
 
 def _pass(name: str, jobs: Sequence[_Job]) -> None:
@@ -270,7 +295,11 @@ def _pass(name: str, jobs: Sequence[_Job]) -> None:
 def _is_still_open(connection: Connection) -> bool:
     """Whether the transaction survived: a full disk makes SQLite undo all of it."""
     raw: Any = connection.connection.dbapi_connection
-    return bool(getattr(raw, "in_transaction", True))
+    if connection.dialect.name == "postgresql":
+        # Its server may be gone; and a COMMIT after an error that no savepoint took back is an
+        # undo that says nothing.
+        return bool(raw.info.transaction_status.name == "INTRANS")
+    return bool(raw.in_transaction)
 
 
 def _beginning(error: OperationalError) -> OperationalError:

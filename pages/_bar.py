@@ -61,7 +61,7 @@ def _filters(
         names = {service.value: service.value for service in offered}
         groups.append(_group(query, path, "service", "Service", query.filters.services, names))
     for name, attribute, label, dimension in FILTERS:
-        known = dict(visit.desk.reader.names(visit.scope, dimension))
+        known = dict(visit.figures.names(visit.scope, dimension))
         active = getattr(query.filters, attribute)
         known |= {item: known.get(item, item) for item in active}
         groups.append(_group(query, path, name, label, active, known))

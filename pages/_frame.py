@@ -15,19 +15,20 @@ from datetime import date, datetime
 from functools import cached_property
 from typing import Any, cast
 
-from dash import html
 from flask import current_app, g
 
 from billing.access import AccountScope
 from billing.accounts import Account
 from billing.desk import Desk
 from billing.errors import ProductError
-from billing.overview import WalletNow, is_comparable, wallet_now
+from billing.one_moment import OneMoment
+from billing.overview import WalletNow, is_comparable, wallet_now, wallet_question
 from billing.periods import Period
 from billing.plans import Gates
 from billing.queries import UsageQuery
+from billing.usage import Question
 from components import format as fmt
-from components import shell, states
+from components import html, shell, states
 from components.balance import BalanceIds, BalanceView, balance_popover
 
 DESK = "usage_desk"
@@ -35,17 +36,21 @@ LIVE = "live_regions"  # on flask.g: where a stream wants the live regions, inst
 PAGES = ("usage", "balance", "rates", "settings")
 _log = logging.getLogger(__name__)
 
+Asks = Callable[["Visit"], Sequence[Question]]
+
 
 @dataclass
 class Visit:
     """One request for a page: the address it came with, and what the person may see.
 
     ``live``: none for a whole page; else only live regions are built and put into it by id.
+    ``asks``: the sums that the page is going to ask for beside the wallet's.
     """
 
     path: str
     search: str
     live: dict[str, Any] | None = None
+    asks: Asks | None = None
 
     @cached_property
     def desk(self) -> Desk:
@@ -56,6 +61,14 @@ class Visit:
     def scope(self) -> AccountScope:
         """The account being looked at, as whom."""
         return self.desk.scope()
+
+    @cached_property
+    def figures(self) -> OneMoment:
+        """Reads usage; everything that the page is known to ask for is of one moment."""
+        return OneMoment(self.desk.reader, self.scope, self._questions)
+
+    def _questions(self) -> Sequence[Question]:
+        return [wallet_question(self.scope, self.today), *(self.asks(self) if self.asks else ())]
 
     @property
     def account(self) -> Account:
@@ -85,12 +98,12 @@ class Visit:
     @cached_property
     def wallet(self) -> WalletNow:
         """The wallet, read once for header and cards."""
-        return wallet_now(self.desk.reader, self.scope, self.now)
+        return wallet_now(self.figures, self.scope, self.now)
 
     @cached_property
     def used_metrics(self) -> frozenset[str]:
         """The ids of metrics the account has ever used."""
-        return self.desk.reader.used_metrics(self.scope)
+        return self.figures.used_metrics(self.scope)
 
     @cached_property
     def used_days(self) -> tuple[date, date] | None:
@@ -153,12 +166,14 @@ def framed(
     current: str,
     crumbs: Sequence[shell.Crumb],
     content: Callable[[Visit], Sequence[Any]],
+    asks: Asks | None = None,
 ) -> Any:
     """A whole page: the shell with navigation and balance around what ``content`` gives.
 
-    For a stream: the page's live regions by id.
+    ``asks``: the sums that it will ask for, so that they are read together. For a stream: the
+    page's live regions by id.
     """
-    visit = Visit(path, search or "", g.get(LIVE))
+    visit = Visit(path, search or "", g.get(LIVE), asks)
     if visit.live is not None:
         return _live_regions(visit, visit.live, content)
     try:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import dash
-from dash import html
 
 from billing.access import Role
 from billing.balance_queries import (
+    FIELDS,
     PATH,
     REFUSALS,
     VIEWS,
@@ -23,12 +23,13 @@ from billing.balance_queries import (
 from billing.errors import InputError, ProductError
 from billing.movements import Action, actions_of, may
 from billing.wallet import EntryQuery, WalletEntry
-from components import balance_page, shell, states, wallet_forms
+from components import balance_page, html, shell, states, wallet_forms
 from components import format as fmt
 from components.links import Choice
 from pages._frame import Visit, framed
 
 PAGE_ENTRIES = 50
+AMOUNT_EXAMPLE = 1_250  # grouped in every locale, so that one sees how it is written
 CRUMBS = (
     shell.Crumb("Settings", "/settings"),
     shell.Crumb("Billing", "/settings#billing"),
@@ -103,7 +104,11 @@ def _movement(visit: Visit, query: BalanceQuery) -> Any:
     errors: dict[str, str] = {}
     if query.is_confirming:
         try:
-            movement = parse_movement(action, query.fields, account)
+            fields = dict(query.fields)
+            if "amount" in FIELDS[action]:
+                typed = fields.get("amount", "")
+                fields["amount"] = visit.desk.plain_amount(typed, account)
+            movement = parse_movement(action, fields, account)
             preview = visit.desk.wallet.preview(visit.scope, movement)
             edit = balance_address(do=action.value, key=key, **query.fields)
             return wallet_forms.confirmation(
@@ -117,7 +122,14 @@ def _movement(visit: Visit, query: BalanceQuery) -> Any:
         except ProductError as error:
             errors["line" if action is Action.REFUND else ""] = error.message
     return wallet_forms.movement_form(
-        wallet_forms.FormView(action, query.fields, errors, key, account.currency)
+        wallet_forms.FormView(
+            action,
+            query.fields,
+            errors,
+            key,
+            account.currency,
+            fmt.number(AMOUNT_EXAMPLE, account.locale, 2, least_decimals=2),
+        )
     )
 
 

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import dash
-from dash import html
 
 from billing.access import require_drill_down
 from billing.errors import InputError
 from billing.metrics import METRIC_BY_ID, Metric
-from billing.overview import metric_days
+from billing.overview import metric_days, metric_question
 from billing.queries import STATUSES, Granularity, TransactionSort, UsageQuery, parse_search
-from billing.usage import LinePage, UsageCell
-from components import charts, day_table, explain, shell, states, transactions
+from billing.usage import LinePage, Question, UsageCell
+from components import charts, day_table, explain, html, shell, states, transactions
 from components import format as fmt
 from components.cards import cards, figure_card, spend_card
 from components.links import Choice
@@ -44,7 +43,16 @@ def layout(search: str | None = None, pathname: str | None = None, **_: Any) -> 
     return framed(
         search, path, "usage", crumbs,
         lambda visit: _content(visit, metric) if metric else _unknown(metric_id),
+        lambda visit: _asks(visit, metric) if metric else (),
     )  # fmt: skip
+
+
+def _asks(visit: Visit, metric: Metric) -> Sequence[Question]:
+    """The sums behind the page's regions."""
+    parsed, _ = parse_search(visit.search, visit.account, visit.today)
+    query = parsed.of_metric(metric.id)
+    week = week_to(visit, query)
+    return [metric_question(each) for each in (query, week) if each]
 
 
 def _unknown(metric_id: str) -> Sequence[Any]:
@@ -75,7 +83,7 @@ def _content(visit: Visit, metric: Metric) -> Sequence[Any]:
     def by_day() -> tuple[tuple[UsageCell, ...], Any]:
         """One read for the headline, the timeline and the table of days."""
         if not days:
-            days.append(metric_days(visit.desk.reader, visit.scope, query))
+            days.append(metric_days(visit.figures, visit.scope, query))
         return days[0]
 
     return [
@@ -147,7 +155,7 @@ def _course(
 def _timeline(visit: Visit, query: UsageQuery, metric: Metric, cells: Sequence[UsageCell]) -> Any:
     week = week_to(visit, query)
     if week:
-        cells, _ = metric_days(visit.desk.reader, visit.scope, week)
+        cells, _ = metric_days(visit.figures, visit.scope, week)
     shown = (week or query).period
     view = charts.ChartView(
         rows=tuple(

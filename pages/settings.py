@@ -49,5 +49,12 @@ def _content(visit: Visit) -> Sequence[Any]:
         facts.append(("Paid plan since", fmt.long_day(account.paid_since)))
     return [
         shell.page_head("Settings"),
-        settings_page.settings_page(BILLING, tuple(facts)),
+        settings_page.settings_page(
+            BILLING, visit.region("API keys", lambda: _programs(visit)), tuple(facts)
+        ),
     ]
+
+
+def _programs(visit: Visit) -> Any:
+    key_count = visit.desk.api_key_count(visit.scope)
+    return settings_page.programs_card(settings_page.api_place(key_count, visit.account.id))

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import dash
-from dash import html
 
 from billing.overview import (
     Consumption,
     PeriodUsage,
     begun_days,
     months,
+    page_questions,
     period_usage,
     session_usage,
     top_consumers,
 )
 from billing.periods import month_of
 from billing.queries import Granularity, UsageQuery, parse_search
-from billing.usage import Dimension
-from components import charts, consumers, metric_table, shell, states
+from billing.usage import Dimension, Question
+from components import charts, consumers, html, metric_table, shell, states
 from components import format as fmt
 from components import months as months_card
 from components.cards import balance_card, cards, runway_card, spend_card
@@ -51,7 +51,16 @@ dash.register_page(__name__, PATH, title="Usage", name="Usage")
 
 def layout(search: str | None = None, **_: Any) -> Any:
     """The whole page for one address."""
-    return framed(search, PATH, "usage", CRUMBS, _content)
+    return framed(search, PATH, "usage", CRUMBS, _content, _asks)
+
+
+def _asks(visit: Visit) -> Sequence[Question]:
+    """The sums behind the page's regions."""
+    if visit.gates.is_sandbox_only:
+        return ()
+    query, _ = parse_search(visit.search, visit.account, visit.today)
+    week = week_to(visit, query)
+    return page_questions(query, visit.today, week)
 
 
 def _content(visit: Visit) -> Sequence[Any]:
@@ -87,7 +96,7 @@ def _content(visit: Visit) -> Sequence[Any]:
 
 
 def _read(visit: Visit, query: UsageQuery) -> PeriodUsage:
-    reader, scope = visit.desk.reader, visit.scope
+    reader, scope = visit.figures, visit.scope
     return period_usage(reader, scope, query, visit.today, visit.used_metrics)
 
 
@@ -126,11 +135,10 @@ def _spend(visit: Visit, query: UsageQuery, usage: PeriodUsage) -> Any:
 
 def _chart(visit: Visit, query: UsageQuery, usage: PeriodUsage) -> Any:
     if not usage.daily and not visit.used_days:
-        return states.empty(
-            "Nothing has been used yet",
-            "Usage shows here as soon as it arrives. A log of earlier calls or messages can be "
-            "brought in with the command usage-dashboard import.",
+        has_prices = any(
+            each.currency == visit.account.currency for each in visit.desk.price_lists(visit.scope)
         )
+        return states.nothing_used(visit.account.id, visit.account.currency, has_prices=has_prices)
     week = week_to(visit, query)
     drawn = _read(visit, week) if week else usage
     view = charts.ChartView(
@@ -175,7 +183,7 @@ def _table(visit: Visit, query: UsageQuery, usage: PeriodUsage) -> Any:
 
 
 def _consumers(visit: Visit, query: UsageQuery) -> Any:
-    reader, scope = visit.desk.reader, visit.scope
+    reader, scope = visit.figures, visit.scope
     people, people_total, complete_to = top_consumers(reader, scope, query, Dimension.CONSUMER)
     campaigns, campaign_total, _ = top_consumers(reader, scope, query, Dimension.CAMPAIGN)
 
@@ -202,7 +210,7 @@ def _consumers(visit: Visit, query: UsageQuery) -> Any:
 
 
 def _months(visit: Visit, query: UsageQuery) -> Any:
-    found, complete_to = months(visit.desk.reader, visit.scope, query.filters, visit.today)
+    found, complete_to = months(visit.figures, visit.scope, query.filters, visit.today)
     rows = tuple(
         months_card.MonthRow(
             each.month,
@@ -227,7 +235,7 @@ def _session(visit: Visit) -> Sequence[Any]:
 
 
 def _session_table(visit: Visit) -> Any:
-    usage = session_usage(visit.desk.reader, visit.scope, visit.today)
+    usage = session_usage(visit.figures, visit.scope, visit.today)
     rows = tuple(
         metric_table.MetricRow(
             row.metric, row.count, row.base_units, row.cost_micros, 0, row.daily_micros, None,

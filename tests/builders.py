@@ -28,6 +28,7 @@ from data.ledger.posting import Outcome, Poster
 from data.ledger.price_books import add_rate_list, new_rate_list
 from data.ledger.wallet import Credit, Posting
 from data.migrate import migrate
+from tests import databases
 
 UNIT_PRICE_MICROS = 10_000
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -115,6 +116,10 @@ def empty_truth() -> bytes:
 
 def open_truth(folder: Path) -> Database:
     """A migrated truth of its own in a folder."""
+    if databases.ON_POSTGRESQL:
+        database = open_database(databases.truth_url(folder))
+        migrate(database)
+        return database
     file = folder / "truth.db"
     file.write_bytes(empty_truth())
     database = open_database(sqlite_url(file))

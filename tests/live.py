@@ -25,7 +25,7 @@ from billing.periods import Period
 from billing.plans import Plan
 from billing.queries import Filters
 from billing.rates import Rate
-from billing.usage import Dimension, Reading, UsageReader
+from billing.usage import Dimension, Question, Reading, UsageReader
 from data.access.people import Passwords, add_membership, add_person
 from data.accounts import NewAccount, add_account, read_account
 from data.analytics.sync import sync_all
@@ -35,6 +35,7 @@ from data.ledger.posting import Poster
 from data.ledger.price_books import add_rate_list, new_rate_list
 from data.ledger.wallet import Credit, Posting
 from data.settings import load_settings
+from tests.databases import settings_url
 
 NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
 PASSWORD = "browser-test-password"
@@ -58,6 +59,12 @@ class FaultyReader:
         if tuple(by) in self.failing:
             raise OSError("analytics are out of reach")
         return self.real.usage(scope, period, by, filters)
+
+    def readings(self, scope: AccountScope, questions: Sequence[Question]) -> tuple[Reading, ...]:
+        """The real answers, unless one of them is to fail."""
+        if any(each.by in self.failing for each in questions):
+            raise OSError("analytics are out of reach")
+        return self.real.readings(scope, questions)
 
     def __getattr__(self, name: str) -> Any:
         if name in self.failing:
@@ -84,8 +91,8 @@ class LiveServer:
         self.clock_file = folder / "clock.txt"
         self.clock_file.write_text(NOW.isoformat())
         settings = load_settings(
-            data_dir=folder / "data", clock_file=self.clock_file, secret_key="s" * 40,
-            sync_seconds=3600, _env_file=None,
+            data_dir=folder / "data", database_url=settings_url(folder / "data"),
+            clock_file=self.clock_file, secret_key="s" * 40, sync_seconds=3600, _env_file=None,
         )  # fmt: skip
         self.installation = open_installation(settings, is_demo=True)
         fill(self.installation)

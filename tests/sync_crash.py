@@ -15,8 +15,7 @@ from data.analytics.lake import Lake
 from data.analytics.opening import open_lake
 from data.analytics.rebuild import rebuild
 from data.analytics.sync import sync_all
-from data.database import open_database, sqlite_url
-from tests.ledger_builder import TRUTH
+from tests.ledger_builder import open_truth
 
 ROOT = Path(__file__).resolve().parent.parent
 BATCH_ROWS = 20
@@ -41,7 +40,7 @@ def run(work: str, directory: Path, kill_at: str = "") -> tuple[int, list[str]]:
 
 
 def main(work: str, directory: Path) -> None:
-    database = open_database(sqlite_url(directory / TRUTH))
+    database = open_truth(directory)
     if work == "sync":
         sync_all(database, Lake(directory, database), BATCH_ROWS)
     elif work == "open":

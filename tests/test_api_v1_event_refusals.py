@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -10,8 +11,11 @@ from sqlalchemy import select, update
 
 from billing.limits import limit
 from billing.metrics import METRIC_BY_ID
+from billing.rates import Rate
 from data import tables as t
 from data import writer as writing
+from data.identity import new_id
+from data.ledger.price_books import add_rate_list, new_rate_list
 from tests.api_client import STRUCTURED, ApiClient, call, codes, event, revoke, sms
 from tests.live import NOW, Live
 
@@ -90,6 +94,68 @@ def test_problems_name_field_value_and_fix(acme):
     assert all(name in body["fix"] for name in METRIC_BY_ID)
 
 
+def test_everything_that_is_wrong_with_an_event_is_named_at_once(acme):
+    wrong = call(duration_s=-1, direction="x", answered="yes", colour=1, hold_id="h", to="5",
+                 _time="2026-13-01T00:00:00Z")  # fmt: skip
+    body = acme.send_one(wrong).json()
+    assert {each["field"]: (each["value"], each["fix"]) for each in body["errors"]} == {
+        "data.direction": ("x", "use one of outbound, inbound"),
+        "data.answered": ("yes", "use true or false"),
+        "data.duration_s": ("-1", "use 0 or more"),
+        "data.to": ("(hidden)", "write the number with its country code, such as +14155550100"),
+        "data.colour": ("1", "leave it out: there is no such field"),
+        "time": ("2026-13-01T00:00:00Z", "use RFC 3339 with a zone, such as 2026-11-22T09:30:00Z"),
+        "data.hold_id": ("h", "leave it out: there is no such hold"),
+    }
+    assert body["errors"][0] == {name: body[name] for name in ("field", "value", "fix")}
+    assert "also wrong: data.answered" in body["detail"]
+    (rejected,) = acme.send(wrong, sms()).json()["rejected"]
+    assert rejected["errors"] == body["errors"]
+
+
+def test_what_is_missing_is_asked_for(acme):
+    body = acme.send_one({"specversion": "1.0", "time": "now"}).json()
+    fixes = {each["field"]: each["fix"] for each in body["errors"]}
+    assert set(fixes) == {"type", "id", "source", "subject", "time"}
+    assert fixes["id"] == "send id: it is missing"
+    assert fixes["type"].startswith("send type, one of usage.call, ")
+    assert fixes["time"].startswith("use RFC 3339")
+    body = acme.send_one(event("status", ref={}, status="lost")).json()
+    assert body["detail"].startswith("Send data.ref.source: it is missing (also wrong: data.ref.id")
+    body = acme.send_one(event("agent_hours", agent="", hours="1e5")).json()
+    assert [each["field"] for each in body["errors"]] == ["data.agent", "data.hours"]
+
+
+def test_a_destination_without_a_price_is_named_where_it_was_written(live):
+    from_then = NOW + timedelta(days=1)
+    rates = [Rate(new_id(), metric, 5, 1, "1", 1, 1)
+             for metric in ("sms_credits", "inbound_sms", "number_rental")]  # fmt: skip
+    listed = new_rate_list("By prefix", "USD", from_then.date(), rates, "account")
+    with live.installation.database.write() as connection:
+        add_rate_list(connection, listed, "globex", NOW)
+    live.clock_file.write_text((NOW + timedelta(days=2)).isoformat())
+    globex = ApiClient(live, "globex")
+    then: dict[str, Any] = {"_subject": "globex", "_time": "2026-11-24T09:00:00Z"}
+    try:
+        for given, field in (
+            (sms(to="+4930123456", **then), "data.to"),
+            (sms(direction="inbound", to=None, **{"from": "+4930123456"}, **then), "data.from"),
+            (event("number", number="+4930123456", months=1, **then), "data.number"),
+        ):
+            body = globex.send_one(given).json()
+            assert (body["code"], body["field"]) == ("unknown_destination", field)
+            assert body["value"] == "+4930…56", "masked"
+            assert "add its prefix to the price list 'By prefix'" in body["fix"]
+            (rejected,) = globex.send(given).json()["rejected"]
+            assert (rejected["field"], rejected["errors"]) == (field, body["errors"])
+        nowhere = globex.send_one(sms(to=None, **then)).json()
+        assert (nowhere["field"], nowhere["value"]) == ("data.to", "")
+        assert nowhere["fix"].startswith("name the destination")
+    finally:
+        live.clock_file.write_text(NOW.isoformat())
+        globex.close()
+
+
 @pytest.mark.parametrize("time", ["2026-11-22", "2026-11-22T09:00:00", "2026-13-01T00:00:00Z",
                                   "now", "2026-11-22T09:00:60Z", "20261122T090000Z",
                                   "0001-01-01T00:00:00Z",
@@ -111,6 +177,9 @@ def test_who_may_send(live, acme):
     assert stranger.headers["WWW-Authenticate"].startswith("Bearer")
     assert status(ApiClient(live, "acme", "usage:read")) == (403, "scope_lacks")
     assert status(ApiClient(live, "globex")) == (403, "other_account")
+    body = ApiClient(live, "globex").send_one(sms()).json()
+    assert (body["field"], body["value"]) == ("subject", "acme")
+    assert body["fix"] == "use globex, the key's own account"
     revoked = ApiClient(live)
     assert status(revoked) == (204, "")
     revoke(live.installation, "acme", revoked.kept.id)

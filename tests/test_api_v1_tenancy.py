@@ -284,7 +284,8 @@ def test_an_account_that_is_not_the_keys_cannot_be_told_from_none(world):
     }
     for answer in answers.values():
         answer.pop("request_id")
-    assert len({str(answer) for answer in answers.values()}) == 1
+    # What was asked for is said back; nothing else may differ.
+    assert len({str(answer).replace(name, "…") for name, answer in answers.items()}) == 1
 
 
 def test_what_another_read_is_not_unchanged_for_this_one(world):

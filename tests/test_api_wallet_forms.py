@@ -120,6 +120,21 @@ def test_what_no_form_of_ours_sends_is_refused(live, clients, form):
     assert moved(live) == before
 
 
+def test_an_amount_is_read_as_the_account_writes_numbers(live, clients):
+    before = moved(live)
+    grouped = {**TOP_UP, "amount": "1,250", "key": "grouped"}
+    page = clients[OWNER].page("/billing/balance", "?do=top_up&step=confirm&amount=1%2C250")
+    assert "Adds ₹1,250.00 paid credit" in page
+    done = came_to(clients[OWNER].post(MOVE, **grouped))["done"]
+    assert moved(live) == before + 1
+    done_page = clients[OWNER].page("/billing/balance", f"?done={done}")
+    assert "Done: top-up of ₹1,250.00" in done_page
+    for typed in ("100,000", "1.000"):
+        answer = clients[OWNER].post(MOVE, **{**grouped, "amount": typed, "key": typed})
+        assert answer.status_code == 400
+    assert moved(live) == before + 1
+
+
 def test_the_page_says_what_would_happen_and_what_is_wrong(clients):
     def page(search: str) -> str:
         return clients[SUPPORT].page("/billing/balance", search)
@@ -129,7 +144,7 @@ def test_the_page_says_what_would_happen_and_what_is_wrong(clients):
     assert "leaves a debt" in sure
     assert "Ask for approval" in sure, "above the limit"
     wrong = page("?do=adjustment&step=confirm&sign=take&amount=&reason=x&key=k")
-    assert "Use a number such as 1250.50" in wrong
+    assert "Use a number such as 1,250.50" in wrong
     assert "Say why in 1 to 255" in page("?do=grant&step=confirm&amount=5&reason=&key=k")
     assert "There is no such transaction" in page("?do=refund&step=confirm&line=x&reason=y")
     assert "is for the owner or the admin" in page("?do=top_up")

@@ -11,7 +11,7 @@ from billing.wallet import CreditLot, Preview, WalletEntry
 from components import balance_page, wallet_forms
 from components.links import Choice
 from tests.builders import NOON, at
-from tests.components_reading import hrefs, of_kind, words
+from tests.components_reading import hrefs, of_kind, with_class, words
 
 ENTRY = WalletEntry(
     "e1", "charge", -600_000, 1_400_000, "INR", "usage", NOON, NOON, NOON, date(2026, 11, 22),
@@ -51,6 +51,29 @@ def test_debt_reads_as_debt_and_an_expiry_as_its_last_day():
     assert "30 Nov 2026" in shown, "it ends at the midnight after"
     assert "8 days left" in shown
     assert "−₹1.50" in shown, "the total"
+
+
+def test_a_lot_with_another_priority_says_why_it_comes_earlier_or_later():
+    usual = lot(LotKind.PROMOTIONAL, 1_000_000)
+    early, late = replace(usual, priority=50), replace(usual, priority=300)
+    assert "priority" not in words(balance_page.lots_card(lots_view(usual)))
+    for one, said in (
+        (early, "Used earlier than its expiry says: priority 50, usually 100"),
+        (late, "Used later than its expiry says: priority 300, usually 100"),
+    ):
+        assert said in words(balance_page.lots_card(lots_view(one)))
+
+
+def test_what_is_wrong_with_a_field_stands_below_it_and_names_it():
+    view = wallet_forms.FormView(
+        Action.TOP_UP, {"amount": "1.000"}, {"amount": "write 1,000"}, "key", "INR", "1,250.00"
+    )
+    form = wallet_forms.movement_form(view)
+    (labelled,) = [each for each in with_class(form, "labelled") if "Amount" in words(each)]
+    label, field, said = labelled.children
+    assert (words(label), field.value, field.placeholder) == ("Amount in INR", "1.000", "1,250.00")
+    assert (words(said), said.id) == ("Write 1,000", "move-amount-error")
+    assert said.to_plotly_json()["props"]["data-error-of"] == field.id == label.htmlFor
 
 
 def test_an_empty_wallet_and_history_say_what_comes():

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
+from dash import html
+
 from billing.metrics import METRIC_BY_ID
 from billing.plans import Plan
 from billing.price_table import metric_prices
@@ -245,6 +247,7 @@ def test_words_around_the_heading():
 def test_settings_lead_into_billing_first():
     page = settings_page.settings_page(
         (settings_page.SettingsLink(Choice("Usage", "/billing/usage"), "What was spent."),),
+        html.P("Two keys"),
         (("Currency", "INR"),),
     )
-    assert words(page) == "Billing Usage What was spent. Account Currency INR"
+    assert words(page) == "Billing Usage What was spent. Two keys Account Currency INR"

@@ -14,6 +14,7 @@ from billing.movements import Action, Movement
 from billing.wallet import EntryQuery
 from data import tables as t
 from tests.builders import NOON
+from tests.databases import of_sqlite
 from tests.wallet_ledger import Wallet, proved_wallet
 
 
@@ -56,6 +57,7 @@ def test_history_before_the_paid_plan_is_hidden_from_the_owner(wallet: Wallet):
         wallet.reader.entry(owner, entry.id)
 
 
+@of_sqlite
 def test_rare_entries_are_found_by_an_index_of_their_own(wallet: Wallet):
     with wallet.database.read() as connection:
         plan = connection.execute(text(

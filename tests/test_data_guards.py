@@ -159,12 +159,12 @@ def test_the_guards_are_back_after_a_migration(tmp_path: Path):
     database = open_truth(tmp_path)
     names = text("SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY name")
     with database.write() as connection:
-        assert connection.scalars(names).all() == sorted(guard_names())
+        assert connection.scalars(names).all() == sorted(guard_names("sqlite"))
         drop_guards(connection)
         assert connection.scalars(names).all() == []
         create_guards(connection)
         create_guards(connection)
-        assert connection.scalars(names).all() == sorted(guard_names())
+        assert connection.scalars(names).all() == sorted(guard_names("sqlite"))
     database.dispose()
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count, pairwise
 from random import Random
+from threading import Event
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from billing.errors import NotFoundError
-from billing.events import AnyEvent
+from billing.events import AnyEvent, StatusEvent
 from billing.metrics import METRICS
 from billing.rates import Rate
 from data import tables as t
@@ -63,6 +64,17 @@ class Door:
         lines = self.ledger.rows(t.usage_lines, account_id)
         return sorted(tuple(str(getattr(line, name)) for name in KEPT) for line in lines)
 
+    def moves(self, account_id: str) -> list[tuple]:
+        """How receipts moved lines, and how many wait."""
+        events = {line.id: line.event_id for line in self.ledger.rows(t.usage_lines, account_id)}
+        ids = {event.event_id: event.id for event in self.ledger.rows(t.events, account_id)}
+        moved = [
+            (ids[events[row.line_id]], ids[row.event_id], row.previous_status, row.status)
+            for row in self.ledger.rows(t.receipts, account_id)
+        ]
+        waiting = [(row.ref_id,) for row in self.ledger.rows(t.pending_receipts, account_id)]
+        return sorted([*moved, *waiting], key=str)
+
 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory) -> Iterator[Door]:
@@ -109,6 +121,33 @@ def test_order_batching_and_repetition_change_nothing(door: Door, given_deliveri
     assert door.kept(mixed) == door.kept(plain)
     assert door.ledger.posted(mixed) == door.ledger.posted(plain)
     check_wallet(door.ledger, mixed)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(deliveries(), st.lists(st.tuples(st.integers(0, 24), st.integers(0, 3)), max_size=8))
+def test_pieces_of_one_transaction_do_what_they_do_one_by_one(
+    door: Door, given_deliveries, receipts
+):
+    """Usage, repetitions and receipts that come before or after their message."""
+    _, batches = given_deliveries
+    for number, (message, place) in enumerate(receipts):
+        status = StatusEvent(
+            source="r", id=f"r{number}", occurred_at=NOON + timedelta(seconds=number),
+            ref_source="ab"[number % 2], ref_id=f"e{message}", status="delivered",
+        )  # fmt: skip
+        batches[place % len(batches)].insert(0, status)
+    apart, together = door.account(), door.account()
+    outcomes = [outcome for batch in batches for outcome in door.send(apart, batch)]
+    opened = Event()
+    held = door.writer.submit(lambda _: opened.wait(PATIENCE_SECONDS))
+    waiting = [each for batch in batches for each in door.intake.submit(together, batch, NOON)]
+    opened.set()
+    held.result(PATIENCE_SECONDS)
+    found = [outcome for each in waiting for outcome in each.result(PATIENCE_SECONDS)]
+    assert [each.status for each in found] == [each.status for each in outcomes]
+    assert door.kept(together) == door.kept(apart)
+    assert door.moves(together) == door.moves(apart)
+    check_wallet(door.ledger, together)
 
 
 def test_the_same_identity_with_another_type_is_a_duplicate(door: Door):

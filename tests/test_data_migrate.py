@@ -17,6 +17,7 @@ from data.migrate import migrate, newest_revision
 from data.tables import metadata
 
 HEAD = newest_revision()
+GUARDS = set(guard_names("sqlite"))
 
 
 def schema(database: Database) -> list[tuple[str, str, str]]:
@@ -66,7 +67,7 @@ def test_migrating_twice_changes_nothing(tmp_path: Path):
     before = schema(database)
     migrate(database)
     assert schema(database) == before
-    assert {name for kind, name, _ in before if kind == "trigger"} == set(guard_names())
+    assert {name for kind, name, _ in before if kind == "trigger"} == GUARDS
     database.dispose()
 
 
@@ -76,7 +77,9 @@ def test_a_later_migration_keeps_the_rows(tmp_path: Path):
     with database.write() as connection:
         connection.execute(text("INSERT INTO facts VALUES ('a', 'b')"))
     migrate(database)
-    assert {name for kind, name, _ in schema(database) if kind == "trigger"} == set(guard_names())
+    assert {name for kind, name, _ in schema(database) if kind == "trigger"} == set(
+        guard_names("sqlite")
+    )
     with database.read() as connection:
         assert connection.execute(text("SELECT * FROM facts")).all() == [("a", "b")]
     database.dispose()
@@ -93,7 +96,9 @@ def test_a_migration_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pyte
     assert schema(database) == []
     monkeypatch.undo()
     migrate(database)
-    assert {name for kind, name, _ in schema(database) if kind == "trigger"} == set(guard_names())
+    assert {name for kind, name, _ in schema(database) if kind == "trigger"} == set(
+        guard_names("sqlite")
+    )
     database.dispose()
 
 
@@ -123,7 +128,9 @@ def test_processes_that_start_at_once_migrate_once(tmp_path: Path):
         process.join(60)
     assert found == ["migrated"] * 3
     database = opened(tmp_path)
-    assert {name for kind, name, _ in schema(database) if kind == "trigger"} == set(guard_names())
+    assert {name for kind, name, _ in schema(database) if kind == "trigger"} == set(
+        guard_names("sqlite")
+    )
     with database.read() as connection:
         assert connection.scalars(text("SELECT version_num FROM alembic_version")).all() == [HEAD]
     database.dispose()

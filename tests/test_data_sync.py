@@ -32,6 +32,7 @@ from data.proof.verify import verify
 from data.reading.usage_reader import LedgerReader
 from data.tables import receipts, seals, usage_lines
 from tests import sync_crash
+from tests.databases import of_sqlite
 from tests.ledger_builder import NOW, LedgerBuilder, Line, account, open_store, scope
 from tests.reading import by_status
 
@@ -99,6 +100,7 @@ def seal_ranges(database: Database) -> list[tuple[int, int, int]]:
         return [tuple(row) for row in rows]
 
 
+@of_sqlite
 def test_batches_carry_every_line_once(database, builder, lake):
     builder.add_lines(*some_lines(50))
     assert (first := sync(database, lake, 30)).rows == 30
@@ -114,6 +116,7 @@ def test_a_batch_that_ends_with_the_ledger_is_caught_up(database, builder, lake)
     assert sync(database, lake, 30).is_caught_up
 
 
+@of_sqlite
 def test_sandbox_lines_are_passed_and_sealed_but_never_held(database, builder, lake):
     builder.add_lines(*(Line(is_sandbox=True) for _ in range(5)))
     assert sync_all(database, lake).position == 5
@@ -130,7 +133,9 @@ def test_every_column_of_a_line_is_sealed():
 def test_a_store_ahead_of_the_ledger_is_refused(tmp_path, database, builder, lake):
     builder.add_lines(*some_lines(3))
     sync_all(database, lake)
-    lake.change(lambda cursor: cursor.execute("UPDATE lake.sync_state SET pos = 99").fetchall())
+    lake.change(
+        lambda cursor: cursor.execute("UPDATE lake.sync_state SET pos = 99999999").fetchall()
+    )
     with pytest.raises(LakeError, match=r"older backup.*usage-dashboard rebuild"):
         sync(database, lake)
 
@@ -193,6 +198,7 @@ def test_a_killed_rebuild_is_taken_up_and_never_seen_half(tmp_path, database, bu
     assert verify(database, lake).passed
 
 
+@of_sqlite
 def test_a_rebuild_killed_while_filling_goes_on_where_it_was(tmp_path, database, builder):
     builder.add_lines(*some_lines(50))
     code, phases = sync_crash.run("rebuild", tmp_path, "sync.committed")

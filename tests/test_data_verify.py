@@ -13,10 +13,10 @@ from sqlalchemy import insert, text
 from data import tables as t
 from data.analytics.lake import Lake
 from data.analytics.sync import sync_all
-from data.database import Database, open_database, sqlite_url
+from data.database import Database
 from data.ledger.guards import create_guards, drop_guards
 from data.proof.verify import Report, verify
-from tests.ledger_builder import NOW, TRUTH, LedgerBuilder, Line, open_store
+from tests.ledger_builder import NOW, TRUTH, LedgerBuilder, Line, open_store, open_truth
 
 WALLET = "wallet: lots = entries = balance"
 AFTER = "wallet: balance after each entry"
@@ -106,7 +106,7 @@ class Store:
 
 @pytest.fixture(scope="module")
 def sound_lake(sound) -> Iterator[Lake]:
-    database = open_database(sqlite_url(sound[0] / TRUTH))
+    database = open_truth(sound[0])
     lake = Lake(sound[0], database)
     yield lake
     lake.close()
@@ -117,7 +117,7 @@ def sound_lake(sound) -> Iterator[Lake]:
 def store(tmp_path: Path, sound, sound_lake: Lake) -> Iterator[Store]:
     """A truth of its own to be altered, beside the sound lake, which takes longer to open."""
     shutil.copy(sound[0] / TRUTH, tmp_path)
-    database = open_database(sqlite_url(tmp_path / TRUTH))
+    database = open_truth(tmp_path)
     yield Store(database, sound_lake)
     database.dispose()
 
@@ -126,7 +126,7 @@ def store(tmp_path: Path, sound, sound_lake: Lake) -> Iterator[Store]:
 def lake_store(tmp_path: Path, sound) -> Iterator[Store]:
     """A truth and a lake of its own, to be altered."""
     shutil.copytree(sound[0], tmp_path, dirs_exist_ok=True)
-    database = open_database(sqlite_url(tmp_path / TRUTH))
+    database = open_truth(tmp_path)
     store = Store(database, Lake(tmp_path, database))
     yield store
     store.lake.close()
@@ -197,7 +197,7 @@ def test_an_unsealed_line_with_another_cost_breaks_its_charge(store: Store, soun
 def test_a_line_taken_out_is_missed(store: Store, sound):
     store.tamper("DELETE FROM usage_lines WHERE seq = 25")
     found = failed(store.verify())
-    assert found[SEALS] == ("1 sealed line(s) missing between seq 21 and 40",)
+    assert found[SEALS] == ("1 sealed line(s) missing between places 21 and 40",)
     assert "seq 25" in found[LAKE_LINES][0]
     assert "not in the ledger" in found[LAKE_LINES][0]
 
@@ -205,7 +205,7 @@ def test_a_line_taken_out_is_missed(store: Store, sound):
 def test_a_whole_sealed_batch_taken_out_is_missed(store: Store):
     store.tamper("DELETE FROM usage_lines WHERE seq BETWEEN 21 AND 40")
     found = failed(store.verify())
-    assert found[SEALS] == ("20 sealed line(s) missing between seq 21 and 40",)
+    assert found[SEALS] == ("20 sealed line(s) missing between places 21 and 40",)
 
 
 def test_a_line_put_in_has_no_seal(store: Store):

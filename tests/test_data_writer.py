@@ -47,7 +47,7 @@ def note(name: str) -> Callable[[Connection], str]:
 
 def facts(database: Database) -> set[str]:
     with database.read() as connection:
-        return set(connection.scalars(text("SELECT name FROM facts")))
+        return set(connection.scalars(text("SELECT name FROM facts WHERE name <> 'cluster'")))
 
 
 def in_thread(work: Callable[..., Any], *arguments: Any) -> Future[Any]:

@@ -14,6 +14,7 @@ from api.desk import ServerDesk
 from billing.access import Membership, Role, Viewer, open_account
 from billing.plans import Plan
 from billing.usage import Dimension
+from data.access.keys import add_key, revoke_key
 from data.accounts import NewAccount, add_account, change_plan, read_account
 from data.analytics.sync import sync_all
 from data.installation import Installation, open_installation
@@ -173,8 +174,35 @@ def test_an_account_without_usage_says_so_everywhere(site: Site) -> None:
         )  # fmt: skip
     page = site.render("/billing/usage", account="empty")
     assert "$0.00" in words(with_class(page, "card-big"))
-    assert "Nothing has been used yet" in words(page)
+    (state,) = [each for each in with_class(page, "state") if "Nothing has been" in words(each)]
+    assert "Import a price list in" not in words(state)
+    assert "usage-dashboard key add --account empty --scope events:write" in words(state)
+    assert "usage-dashboard import FILE --account empty" in words(state)
+    assert "/api/docs" in hrefs(state)
     assert "nan" not in words(page).lower()
+
+
+def test_a_new_account_without_prices_is_told_to_import_them_first(site: Site) -> None:
+    with site.installation.database.write() as connection:
+        add_account(
+            connection, NewAccount("priceless", "Priceless", Plan.SCALE, "SEK", "UTC"), NOW
+        )  # fmt: skip
+    page = words(site.render("/billing/usage", account="priceless"))
+    assert "Import a price list in SEK first" in page
+    assert "usage-dashboard rates import FILE --currency SEK" in page
+
+
+def test_settings_say_how_programs_get_in(site: Site) -> None:
+    page = site.render("/settings")
+    assert "No keys open this account to programs" in words(page)
+    assert "usage-dashboard key add --account acme" in words(page)
+    assert "/api/docs" in hrefs(page)
+    with site.installation.database.write() as connection:
+        _, kept = add_key(connection, site.installation.pseudonyms, "acme", ["usage:read"], NOW)
+    assert "1 key opens this account" in words(site.render("/settings"))
+    with site.installation.database.write() as connection:
+        revoke_key(connection, "acme", kept.id, NOW)
+    assert "No keys open this account" in words(site.render("/settings"))
 
 
 def test_what_the_sandbox_did_before_an_upgrade_never_shows(site: Site) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -12,13 +10,14 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from api.problems import no_answer, problem, refusal
+from api.problems import FieldsError, no_answer, problem, refusal
 from api.v1 import balance, calls, events, rates, transactions, usage, wallet
 from api.v1.description import describe
 from api.v1.etags import BodyLimit, Etags
+from api.v1.field_words import field_problems
 from api.v1.parameters import only_known
 from api.v1.services import Services
-from billing.errors import ProductError, shorten
+from billing.errors import ProductError
 from billing.usage import UsageReader
 from data.installation import Installation
 
@@ -63,22 +62,7 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """Which field, what it was, how to mend it; all of them under ``errors``."""
     assert isinstance(error, RequestValidationError), "registered for these alone"
-    errors = [_one_error(each) for each in error.errors()[:20]]
-    first = errors[0]
-    detail = f"{first['field']} {first['value']!r} is not valid: {first['fix']}"
-    return problem(request, 422, "invalid", detail, more={**first, "errors": errors})
-
-
-def _one_error(error: Any) -> dict[str, str]:
-    place: Sequence[Any] = error["loc"]
-    names = [str(part) for part in place if part not in {"body", "query", "path", "header"}]
-    given = error.get("input")
-    is_missing = error["type"] == "missing"
-    return {
-        "field": shorten(".".join(names) or str(place[0] if place else "body")),
-        "value": "" if is_missing or given is None else shorten(str(given)),
-        "fix": shorten(str(error["msg"]), 200),
-    }
+    return refusal(request, FieldsError(field_problems(error.errors())))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

@@ -140,7 +140,8 @@ def _scope(services: Services, key: ApiKey, wanted: str | None) -> AccountScope:
         account_id = wanted
     else:
         if wanted not in {None, key.account_id}:
-            raise NotAllowedError("This key belongs to another account.", code="other_account")
+            fix = "leave it out, or use a key of that account: this one belongs to another"
+            raise InputError("account", wanted, fix, code="other_account")
         account_id = key.account_id
     installation = services.installation
     with installation.database.read() as connection:

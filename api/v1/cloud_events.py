@@ -9,7 +9,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,10 +19,12 @@ from urllib.parse import unquote
 
 from pydantic import ValidationError
 
+from api.v1.event_problems import refusal_of
 from api.v1.event_shapes import MeteredData, cloud_event
 from billing.errors import InputError, ProductError, shorten
 from billing.events import AnyEvent
 from billing.limits import limit
+from billing.records import record
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -34,8 +36,7 @@ _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
-_HIDDEN_FIELDS = frozenset({"text", "to", "from", "number"})
-_KNOWN = ("specversion", "id", "source", "subject", "time", "type", "data")
+_USUAL = frozenset({"specversion", "id", "source", "subject", "time", "type", "data"})
 
 
 class MalformedError(ProductError):
@@ -56,7 +57,7 @@ class TooLargeError(ProductError):
     code = "too_large"
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Taken:
     """One event that could be read: the account it names and what happened."""
 
@@ -107,16 +108,14 @@ def read_event(given: Any) -> Taken | Refused:
     event_id = given["id"] if isinstance(given.get("id"), str) else None
     try:
         return _read(given)
-    except ValidationError as error:
-        return Refused(event_id, _first_problem(error, given))
-    except ProductError as error:
-        return Refused(event_id, error)
+    except (ValidationError, ProductError) as error:
+        checks = {"time": _instant, "datacontenttype": _check_data_type}
+        return Refused(event_id, refusal_of(error, given, checks))
 
 
 def _read(given: dict[str, Any]) -> Taken:
-    for name, value in given.items():
-        if not (_ATTRIBUTE.fullmatch(name) or name == "data_base64"):
-            raise InputError(shorten(name), str(value), "use names of CloudEvents 1.0")
+    if not given.keys() <= _USUAL:
+        _check_names(given)
     if given.get("data_base64") is not None:
         given = {**given, "data": _decoded(given)}
     given.pop("data_base64", None)
@@ -125,6 +124,12 @@ def _read(given: dict[str, Any]) -> Taken:
     event = checked.data.event(checked.source, checked.id, _instant(checked.time))
     is_priced = isinstance(checked.data, MeteredData) and checked.data.cost_micros is not None
     return Taken(checked.subject, event, is_priced)
+
+
+def _check_names(given: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        if not (_ATTRIBUTE.fullmatch(name) or name == "data_base64"):
+            raise InputError(shorten(name), str(value), "use names of CloudEvents 1.0")
 
 
 def _batch(content: Any) -> Delivery:
@@ -209,36 +214,3 @@ def _instant(text: str) -> datetime:
         raise InputError(
             "time", text, "use RFC 3339 with a zone, such as 2026-11-22T09:30:00Z"
         ) from None
-
-
-def _first_problem(error: ValidationError, given: Mapping[str, Any]) -> InputError:
-    """The first thing that is wrong, by the name and place the sender knows it by."""
-    problems = error.errors(include_url=False, include_context=False)
-    first = problems[0]
-    place = [str(part) for part in first["loc"]]
-    if place and place[0].startswith("usage."):
-        place = place[1:]  # which model was tried; its name is the event's type
-    fix = first["msg"].removeprefix("Value error, ")
-    fix = fix[:1].lower() + fix[1:]
-    if first["type"] in {"union_tag_invalid", "union_tag_not_found"}:
-        kind = given.get("type")
-        return InputError("type", kind if isinstance(kind, str) else "", f"use {_types()}")
-    if first["type"] == "extra_forbidden":
-        fix = "leave it out: there is no such field"
-    if first["type"] == "missing":
-        return InputError(".".join(place), "", "give it: it is required")
-    value = first.get("input")
-    shown = "(hidden)" if place and place[-1] in _HIDDEN_FIELDS else shorten(str(value))
-    return InputError(".".join(_without_union(place)), shown, fix)
-
-
-def _without_union(place: Iterable[str]) -> list[str]:
-    """A place without the names of the types that were tried there."""
-    return [part for part in place if part not in {"int", "decimal", "str"}]
-
-
-def _types() -> str:
-    from api.v1.event_shapes import AnyCloudEvent
-
-    models = AnyCloudEvent.__origin__.__args__  # type: ignore[attr-defined]
-    return ", ".join(model.model_fields["type"].annotation.__args__[0] for model in models)

@@ -29,6 +29,17 @@ TAGS = [
     {"name": "Usage", "description": "What was used, what it cost, and why."},
     {"name": "Wallet", "description": "The balance and what moves it."},
 ]
+SUMMARIES = {  # what a call does, by its operation id
+    "take_events": "Send usage events", "read_usage": "Sum usage and cost",
+    "list_transactions": "List transactions", "read_transaction": "Read one transaction",
+    "explain_transaction": "Explain what a transaction cost",
+    "read_call": "Read one call with its lines", "read_message": "Read one message with its lines",
+    "list_rates": "List the prices in force", "read_balance": "Read the balance",
+    "read_entries": "List wallet entries", "top_up": "Top up", "grant": "Grant promotional credit",
+    "adjust": "Adjust credit by hand", "refund": "Refund one charge",
+    "read_approvals": "List movements that wait for approval",
+    "approve": "Approve a waiting movement", "reject": "Reject a waiting movement",
+}  # fmt: skip
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _RETRY = {
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
@@ -72,7 +83,8 @@ def describe(api: FastAPI) -> dict[str, Any]:
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError", "ProblemShape"):
         schemas.pop(name, None)
-    schemas["Problem"] = ProblemShape.model_json_schema()
+    problem = ProblemShape.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= {**problem.pop("$defs", {}), "Problem": problem}
     for operations in found["paths"].values():
         for method, operation in operations.items():
             _complete(method, operation)
@@ -85,7 +97,8 @@ def _limits() -> str:
 
 
 def _complete(method: str, operation: dict[str, Any]) -> None:
-    """Gives a call its refusals, and a reading one its fingerprint."""
+    """Gives a call its name, its refusals, and a reading one its fingerprint."""
+    operation["summary"] = SUMMARIES[operation["operationId"]]
     for parameter in operation.get("parameters", ()):
         parameter["schema"] = _without_null(parameter["schema"])
         if parameter["name"] in DESCRIBED:
@@ -116,7 +129,8 @@ def _example(status: str) -> dict[str, Any]:
     code, detail = _EXAMPLES[status]
     example = problem_body(int(status), code, detail)
     if status == "422":
-        example |= {"field": "from", "value": "yesterday", "fix": "use a day such as 2026-11-01"}
+        wrong = {"field": "from", "value": "yesterday", "fix": "use a day such as 2026-11-01"}
+        example |= {**wrong, "errors": [wrong]}
     return {"example": example}
 
 

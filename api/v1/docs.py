@@ -10,7 +10,8 @@ from fastapi.responses import HTMLResponse
 ASSETS = Path(__file__).parents[2] / "assets"
 PATH = "/api/docs"
 # Swagger's own files come from scripts/vendor.py; those of docs/ are left alone by the screens.
-_STYLES = ("vendor/swagger-ui.css", "docs/api-docs.css")
+# The palette and the font are the screens' own, so that both always look alike.
+_STYLES = ("vendor/swagger-ui.css", "10-tokens.css", "docs/api-docs.css")
 _SCRIPTS = ("vendor/swagger-ui-bundle.js", "docs/api-docs.js")
 
 
@@ -34,7 +35,11 @@ def _page() -> str:
 <script src="{_address("05-theme.js")}"></script>
 </head>
 <body>
-<header class="docs-head"><a href="/">Usage Dashboard</a></header>
+<header class="docs-head">
+<a class="docs-back" href="/"><span aria-hidden="true">‹</span> Usage Dashboard</a>
+<b>API</b>
+<a class="docs-file" href="/api/v1/openapi.json">openapi.json</a>
+</header>
 <main id="api-docs"></main>
 <noscript>This page needs JavaScript; the description itself is at /api/v1/openapi.json.</noscript>
 {scripts}

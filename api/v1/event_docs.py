@@ -89,6 +89,11 @@ _REJECTED = {
         "field": {"type": "string"},
         "value": {"type": "string"},
         "fix": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "description": "Every field of the event that can't be taken, at most 20.",
+            "items": {"$ref": "#/components/schemas/FieldProblem"},
+        },
     },
 }
 _REPORT = {

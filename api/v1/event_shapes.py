@@ -6,6 +6,7 @@ here and goes no further. Must not know HTTP, accounts or prices.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -69,7 +70,7 @@ SentStatus = Literal["queued", "sent", "delivered", "read", "undelivered", "fail
 MessageStatus = Literal["queued", "sent", "delivered", "read", "undelivered", "failed", "received"]
 
 
-class Data(BaseModel):
+class Data(BaseModel, ABC):
     """What every usage event's data may say."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -80,9 +81,9 @@ class Data(BaseModel):
     ] = None
     sandbox: Annotated[bool, Field(description="Rated for show, never charged.")] = False
 
+    @abstractmethod
     def event(self, source: str, event_id: str, at: datetime) -> AnyEvent:
         """The event of the product; ``InputError`` names what is wrong."""
-        raise NotImplementedError
 
     def _shared(
         self, source: str, event_id: str, at: datetime, number: str | None = None, field: str = "to"

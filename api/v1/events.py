@@ -21,8 +21,8 @@ from api.v1.cloud_events import Delivery, Refused, Taken, read_delivery
 from api.v1.event_docs import EVENT_DOCS
 from api.v1.services import Services, services_of
 from billing.access import ALL_ACCOUNTS
-from billing.errors import NotAllowedError, ProductError, shorten
-from billing.events import event_type
+from billing.errors import InputError, NotAllowedError, ProductError, shorten
+from billing.events import AnyEvent, event_type
 from billing.limits import limit
 from data.access.keys import ApiKey
 from data.ledger.intake import pieces_of
@@ -46,10 +46,8 @@ class Sender:
     def refuse(self, item: Taken) -> ProductError | None:
         """Why this event may not come with this key; none if it may."""
         if self.key.account_id not in {ALL_ACCOUNTS, item.account_id}:
-            return NotAllowedError(
-                "subject names another account than the key's: use the key's own.",
-                code="other_account",
-            )
+            fix = f"use {self.key.account_id}, the key's own account"
+            return InputError("subject", item.account_id, fix, code="other_account")
         if item.is_priced and "events:priced" not in self.scopes:
             return NotAllowedError(
                 "data.cost_micros needs a key with the scope events:priced: leave it out, or use "
@@ -74,7 +72,8 @@ def sender(
             "This key may not send events: it needs the scope events:write.", code="scope_lacks"
         )
     if account not in {None, key.account_id} and key.account_id != ALL_ACCOUNTS:
-        raise NotAllowedError("This key belongs to another account.", code="other_account")
+        fix = "leave it out: each event names its account, and this key belongs to another"
+        raise InputError("account", account, fix, code="other_account")
     return Sender(key, scopes)
 
 
@@ -98,7 +97,7 @@ async def take_events(request: Request, who: Annotated[Sender, Depends(sender)])
     if delivery.is_batch:
         is_wordy = "return=representation" in headers.get("prefer", "")
         return _batch_answer(delivery, outcomes, is_wordy=is_wordy)
-    return _single_answer(request, outcomes[0])
+    return _single_answer(request, delivery.items[0], outcomes[0])
 
 
 async def _post(
@@ -147,9 +146,9 @@ async def _post_account(
     return outcomes
 
 
-def _single_answer(request: Request, outcome: Outcome) -> Response:
+def _single_answer(request: Request, item: Taken | Refused, outcome: Outcome) -> Response:
     if outcome.error is not None:
-        return refusal(request, outcome.error)
+        return refusal(request, outcome.error, _event_of(item))
     headers = {"Usage-Duplicate": "true"} if outcome.status == "duplicate" else {}
     return Response(status_code=204, headers=headers)
 
@@ -162,7 +161,7 @@ def _batch_answer(delivery: Delivery, outcomes: Sequence[Outcome], *, is_wordy: 
     rejected = [
         {
             "index": index, "id": _id_of(item), "code": outcome.error.code,
-            "message": outcome.error.message, **named(outcome.error),
+            "message": outcome.error.message, **named(outcome.error, _event_of(item)),
         }
         for index, (item, outcome) in enumerate(zip(delivery.items, outcomes, strict=True))
         if outcome.error is not None
@@ -175,6 +174,10 @@ def _batch_answer(delivery: Delivery, outcomes: Sequence[Outcome], *, is_wordy: 
         "accepted": accepted, "duplicates": duplicates, "rejected": rejected,
     }  # fmt: skip
     return JSONResponse(answer, 200, headers)
+
+
+def _event_of(item: Taken | Refused) -> AnyEvent | None:
+    return item.event if isinstance(item, Taken) else None
 
 
 def _type_of(item: Taken | Refused) -> str | None:

@@ -33,6 +33,14 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class FieldProblem(BaseModel):
+    """One field that can't be taken."""
+
+    field: str = Field(description="Its path, as it was written.", examples=["data.duration_s"])
+    value: str = Field(description="What was given; nothing where it is missing.")
+    fix: str = Field(description="What to do about it.", examples=["use 0 or more"])
+
+
 class ProblemShape(BaseModel):
     """A refusal (RFC 9457): ``code`` is stable, ``detail`` may be read by a person."""
 
@@ -44,9 +52,12 @@ class ProblemShape(BaseModel):
     code: str
     detail: str
     request_id: str | None = None
-    field: str | None = None
+    field: str | None = Field(None, description="The first field that can't be taken.")
     value: str | None = None
     fix: str | None = None
+    errors: list[FieldProblem] | None = Field(
+        None, description="Every field that can't be taken, the first one included; at most 20."
+    )
 
 
 class PromotionalShape(Shape):

@@ -7,6 +7,21 @@
     root.classList.toggle("dark-mode", root.getAttribute("data-bs-theme") === "dark");
   }
 
+  /* Swagger's own fields without a name, as they are drawn. */
+  function label() {
+    document.querySelectorAll("#servers, .body-param__text, .opblock-body textarea").forEach(
+      function (field) {
+        if (!field.hasAttribute("aria-label")) {
+          field.setAttribute("aria-label", field.id === "servers" ? "Server" : "Request body");
+        }
+      }
+    );
+  }
+
+  new MutationObserver(label).observe(document.getElementById("api-docs"), {
+    subtree: true,
+    childList: true
+  });
   follow();
   new MutationObserver(follow).observe(root, { attributeFilter: ["data-bs-theme"] });
   window.SwaggerUIBundle({

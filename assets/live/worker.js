@@ -3,14 +3,16 @@
    with the pages that are visible, and opened again when they change or it breaks off.
 
    From a tab: {type: "page", address, place, account}, {type: "hidden"}, {type: "ping"},
-   {type: "gone"}. To a tab: {type: "regions", …}, {type: "state", state, account}. */
+   {type: "online"}, {type: "gone"}. To a tab: {type: "regions", …},
+   {type: "state", state, account, isBack}. */
 (function () {
   "use strict";
   var SETTLE_MS = 60;
   var FIRST_WAIT_MS = 500;
-  var LONGEST_WAIT_MS = 30000;
+  var LONGEST_WAIT_MS = 10000;
   var SILENCE_MS = 40000; /* the server says something every 15 s */
   var NOTICE_MS = 10000;
+  var LATE_MS = 2000; /* a timer as late as this was asleep with its machine */
   var STALE_MS = 60000; /* away for longer: nothing the page shows is taken as current */
   var FORGET_MS = 90000;
   var MOST_PAGES = 8;
@@ -90,6 +92,10 @@
     close();
     if (next.isEmpty || state === "ended") {
       clearTimeout(timers.notice);
+      if (state === "paused") {
+        state = "live"; /* nobody looks: nothing is paused, and whoever comes back is told anew */
+        downSince = 0;
+      }
       return;
     }
     stream = { key: next.key, abort: new AbortController(), account: null, mustReopen: false };
@@ -156,10 +162,31 @@
     close();
     if (!downSince) {
       downSince = Date.now();
-      later("notice", setState.bind(null, "paused"), NOTICE_MS);
+      noticeLater();
     }
-    later("again", open.bind(null, true), wait * (0.75 + Math.random() / 2));
+    later("again", open.bind(null, true), Math.min(wait * (0.75 + Math.random() / 2), LONGEST_WAIT_MS));
     wait = Math.min(wait * 2, LONGEST_WAIT_MS);
+  }
+
+  /* Says that updates are paused when the line was down all the while, not when all slept. */
+  function noticeLater() {
+    var due = Date.now() + NOTICE_MS;
+    later("notice", function () {
+      if (Date.now() - due > LATE_MS) {
+        noticeLater();
+        again();
+      } else if (downSince) {
+        setState("paused");
+      }
+    }, NOTICE_MS);
+  }
+
+  /* The network is back: there is no reason to wait. */
+  function again() {
+    if (downSince && state !== "ended") {
+      wait = FIRST_WAIT_MS;
+      open(true);
+    }
   }
 
   function ended(mine) {
@@ -198,13 +225,14 @@
   }
 
   function isUp(mine, account) {
+    var isBack = downSince !== 0;
     mine.account = account;
     wait = FIRST_WAIT_MS;
     downSince = 0;
     clearTimeout(timers.notice);
     stateAccount = account;
     state = "live";
-    tell({ type: "state", state: state, account: account });
+    tell({ type: "state", state: state, account: account, isBack: isBack });
   }
 
   function regions(body) {
@@ -249,6 +277,9 @@
       tab.page = null;
     } else if (message.type === "gone") {
       tabs.delete(port);
+    } else if (message.type === "online") {
+      again();
+      return;
     } else {
       return;
     }
@@ -276,6 +307,7 @@
   }
 
   setInterval(forget, FORGET_MS / 3);
+  self.addEventListener("online", again);
   if ("onconnect" in self) {
     self.onconnect = function (event) {
       attach(event.ports[0]);

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 from data.analytics.lake import Cursor
 from data.analytics.views import view
 from data.proof.seals import raw
+from data.reading.position import SeqOrder
 from data.tables import receipts, usage_lines
 
 _LINE_COLUMNS = (
@@ -30,44 +31,43 @@ _INTEGERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """Receipts after ``start`` up to ``end``; ``rows`` are those that analytics hold."""
+    """Receipts after ``start`` up to ``end``, ``count`` of them; ``rows``: those analytics hold."""
 
     start: int
     end: int
+    count: int
     rows: Sequence[Sequence[Any]]
     is_last: bool
 
 
 def read_moves(
-    connection: Connection, start: int, limit: int, *, lines_to: int, newest: int
+    connection: Connection, order: SeqOrder, start: int, limit: int, *, lines_to: int
 ) -> Moves:
-    """At most ``limit`` receipts after a place in their table, of lines up to ``lines_to``.
+    """About ``limit`` receipts after a place in their table, of lines up to ``lines_to``.
 
-    ``newest``: the place of the last receipt there is. A sandbox line's receipts are passed, as
-    are those that came too late and those that say again what was known.
+    A sandbox line's receipts are passed, as are those that came too late and those that say
+    again what was known.
     """
-    if newest == start:
-        return Moves(start, start, (), is_last=True)
+    last = order.settled_receipts(connection, lines_to)
+    if last <= start:
+        return Moves(start, start, 0, (), is_last=True)
     lines = usage_lines.c
-    found = connection.execute(
-        select(
-            receipts.c.seq, lines.seq, receipts.c.previous_status, receipts.c.status,
-            *(raw(lines[name]) for name in _LINE_COLUMNS), raw(lines.is_sandbox),
-        )
-        .select_from(receipts.outerjoin(usage_lines, lines.id == receipts.c.line_id))
-        .where(receipts.c.seq > start)
-        .order_by(receipts.c.seq)
-        .limit(limit)
-    ).all()  # fmt: skip
-    end, rows = start, []
-    for row in found:
-        seq, line_seq, previous_status, status = row[:4]
-        if line_seq is not None and line_seq > lines_to:
-            break
-        end = seq
-        if line_seq is not None and not row[-1] and previous_status not in (None, status):
-            rows.append(row[:-1])
-    return Moves(start, end, rows, is_last=end >= newest)
+    statement = select(
+        receipts.c.seq, lines.seq, receipts.c.previous_status, receipts.c.status,
+        *(raw(lines[name]) for name in _LINE_COLUMNS), raw(lines.is_sandbox),
+        order.place(usage_lines).label("line_place"),
+    ).select_from(receipts.outerjoin(usage_lines, lines.id == receipts.c.line_id))  # fmt: skip
+    found, covered = order.batch(connection, statement, receipts, start, last, limit)
+    rows: list[list[Any]] = []
+    end, count = start, 0
+    for *values, is_sandbox, line_place, place in found:
+        _, line_seq, previous_status, status = values[:4]
+        if line_place is not None and line_place > lines_to:
+            return Moves(start, end, count, rows, is_last=False)
+        end, count = place, count + 1
+        if line_seq is not None and not is_sandbox and previous_status not in (None, status):
+            rows.append(values)
+    return Moves(start, end, count, rows, is_last=covered >= last)
 
 
 def append_moves(cursor: Cursor, moves: Moves) -> None:

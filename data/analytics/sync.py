@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from billing.clock import Clock
 from data.analytics.lake import (
@@ -34,7 +34,7 @@ from data.database import Database
 from data.phases import phase
 from data.proof.seals import SEALED_COLUMNS, raw, seal, sealed_columns, sealed_to
 from data.reading.position import SeqOrder, ledger_order
-from data.tables import usage_lines
+from data.tables import receipts, usage_lines
 
 __all__ = ["SyncResult", "expire", "merge", "sync", "sync_all"]  # upkeep goes with syncing
 
@@ -66,7 +66,7 @@ class SyncResult:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Lines of the ledger after ``start``; ``names`` says which columns the rows have."""
+    """Lines of the ledger after ``start``; ``names``: the columns of a row before its place."""
 
     start: int
     end: int
@@ -121,7 +121,7 @@ def _sync_once(database: Database, lake: Lake, limit: int, now: datetime) -> Syn
         lake.change(lambda cursor: _append(cursor, table, batch))
         phase("sync.committed")
     is_caught_up = batch.is_last and moves.is_last
-    return SyncResult(len(batch.rows), batch.end, is_caught_up, moves.end - moves.start)
+    return SyncResult(len(batch.rows), batch.end, is_caught_up, moves.count)
 
 
 def read_batch(database: Database, start: Positions, limit: int) -> Batch:
@@ -133,7 +133,7 @@ def read_batch(database: Database, start: Positions, limit: int) -> Batch:
     order = ledger_order(database.dialect)
     with database.read() as connection:
         sealed = sealed_to(connection)
-        if sealed < start.lines or order.newest_receipt(connection) < start.receipts:
+        if sealed < start.lines or order.newest(connection, receipts) < start.receipts:
             raise LakeError("it is ahead of the ledger, which may come from an older backup")
         if sealed > start.lines:
             return _batch(connection, order, _BATCH_COLUMNS, start, sealed, limit)
@@ -150,12 +150,14 @@ def _batch(
 ) -> Batch:
     is_sealed = last is not None
     columns = [raw(usage_lines.c[name]) for name in names] if is_sealed else sealed_columns()
-    rows = order.batch(connection, columns, start.lines, last, limit)
-    end = rows[-1][0] if rows else start.lines
-    moves = read_moves(
-        connection, start.receipts, limit, lines_to=end, newest=order.newest_receipt(connection)
-    )
-    is_last = end >= order.newest(connection)
+    settled = order.settled(connection)
+    rows, covered = order.batch(
+        connection, select(*columns), usage_lines, start.lines, settled if last is None else last,
+        limit,
+    )  # fmt: skip
+    moves = read_moves(connection, order, start.receipts, limit, lines_to=covered)
+    end = rows[-1][-1] if rows else start.lines
+    is_last = covered >= settled
     return Batch(start.lines, end, names, rows, is_sealed or not rows, is_last, moves)
 
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Collection, Sequence
 from datetime import date
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
@@ -20,23 +21,39 @@ from sqlalchemy import (
     Connection,
     Select,
     Table,
+    TableValuedAlias,
+    Text,
     any_,
     bindparam,
     func,
     select,
 )
-from sqlalchemy.dialects.postgresql import array
+from sqlalchemy.dialects.postgresql import ARRAY
 
-# There is one row a statement, so OR FAIL undoes as much as SQLite's default does; SQLite then does
-# without a copy of every page touched, because the guards of data/ledger/guards.py say FAIL too.
+# OR FAIL undoes no row before the one that is refused: whoever inserts does so in a savepoint or
+# transaction and undoes that. SQLite then does without a copy of every page touched, because the
+# guards of data/ledger/guards.py say FAIL too.
 _INSERT = {"sqlite": "INSERT OR FAIL"}
 _PLACEHOLDER = {"sqlite": "?"}
+# SQLite's driver lets go of the interpreter for each statement and waits to get it back: with one
+# row a statement, storing stands still while any other thread computes.
+_SQLITE_ROWS = 100
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Inserts tuples that follow the table's columns, without an automatic ``seq``."""
-    if rows:
-        connection.exec_driver_sql(insert_sql(table, connection.dialect.name), list(rows))
+    """Inserts tuples that follow the table's columns, without an automatic ``seq``.
+
+    A row that is refused leaves those before it: undo the savepoint or transaction.
+    """
+    dialect, first = connection.dialect.name, 0
+    if dialect == "sqlite":
+        many = insert_sql(table, dialect, _SQLITE_ROWS)
+        for end in range(_SQLITE_ROWS, len(rows) + 1, _SQLITE_ROWS):
+            values = tuple(chain.from_iterable(rows[first:end]))
+            connection.exec_driver_sql(many, values)
+            first = end
+    if first < len(rows):
+        connection.exec_driver_sql(insert_sql(table, dialect), list(rows[first:]))
 
 
 @cache
@@ -46,28 +63,39 @@ def bulk_columns(table: Table) -> tuple[str, ...]:
 
 
 @cache
-def insert_sql(table: Table, dialect: str) -> str:
-    """The statement that stores one such tuple."""
+def insert_sql(table: Table, dialect: str, row_count: int = 1) -> str:
+    """The statement that stores so many of such tuples, one after another in one row of binds."""
     names, insert = bulk_columns(table), _INSERT.get(dialect, "INSERT")
     marks = ", ".join([_PLACEHOLDER.get(dialect, "%s")] * len(names))
-    return f"{insert} INTO {table.name} ({', '.join(names)}) VALUES ({marks})"
+    rows = ", ".join([f"({marks})"] * row_count)
+    return f"{insert} INTO {table.name} ({', '.join(names)}) VALUES {rows}"
 
 
-class StoredDays:
-    """Days as a database's driver stores them: ISO text on SQLite, dates elsewhere."""
+class StoredDays(dict[date | None, Any]):
+    """Days as a database's driver stores them: ISO text on SQLite, dates elsewhere.
+
+    Asked by ``days[day]``; none stays none.
+    """
 
     def __init__(self, connection: Connection) -> None:
+        super().__init__({None: None})
         self._is_text = connection.dialect.name == "sqlite"
-        self._known: dict[date, Any] = {}
 
-    def __call__(self, day: date | None) -> Any:
-        """The stored form of a day; none stays none."""
-        if day is None or not self._is_text:
-            return day
-        stored = self._known.get(day)
-        if stored is None:
-            stored = self._known[day] = day.isoformat()
+    def __missing__(self, day: date) -> Any:
+        """The stored form of a day that is asked for the first time."""
+        stored = self[day] = day.isoformat() if self._is_text else day
         return stored
+
+
+def listed(connection: Connection, values: Collection[str]) -> TableValuedAlias:
+    """The values as a table with one column, ``value``, in one bind."""
+    if connection.dialect.name == "sqlite":
+        return func.json_each(json.dumps(list(values))).table_valued("value").alias("listed")
+    return func.unnest(_texts(values)).table_valued("value", name="listed").render_derived()
+
+
+def _texts(values: Collection[str]) -> BindParameter[Any]:
+    return bindparam("texts", list(values), type_=ARRAY(Text), unique=True)
 
 
 def known_among(
@@ -80,6 +108,10 @@ def known_among(
     if not values:
         return set()
     dialect = connection.dialect.name
+    if dialect == "postgresql":  # it can't hold a NUL, and refuses to look for one
+        values = [value for value in values if "\0" not in value]
+        if any("\0" in key for key in keys.values()):
+            return set()
     bound: Any = json.dumps(list(values)) if dialect == "sqlite" else list(values)
     statement = _among(dialect, column, tuple(keys))
     return set(connection.scalars(statement, {**keys, "wanted": bound}))
@@ -87,12 +119,12 @@ def known_among(
 
 @cache
 def _among(dialect: str, column: Column[Any], keys: tuple[str, ...]) -> Select[Any]:
-    wanted: BindParameter[Any] = bindparam("wanted")
     if dialect == "sqlite":
+        wanted: BindParameter[Any] = bindparam("wanted")
         items = func.json_each(wanted).table_valued("value")
         is_wanted: ColumnElement[bool] = column.in_(select(items.c.value))
     else:
-        is_wanted = column == any_(wanted)
+        is_wanted = column == any_(bindparam("wanted", type_=ARRAY(Text)))
     own = [column.table.c[name] == bindparam(name) for name in keys]
     return select(column).where(*own, is_wanted)
 
@@ -105,6 +137,5 @@ def is_one_of(
     A list of binds would be compiled anew for every length of the list.
     """
     if connection.dialect.name == "sqlite":
-        items = func.json_each(json.dumps(list(values))).table_valued("value")
-        return column.in_(select(items.c.value))
-    return column == any_(array(list(values)))
+        return column.in_(select(listed(connection, values).c.value))
+    return column == any_(_texts(values))

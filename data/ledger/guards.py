@@ -1,8 +1,8 @@
 """Triggers that keep the ledger append-only, whoever connects to the database.
 
-``INSERT OR REPLACE`` deletes without firing a DELETE trigger unless the connection asks for it,
-so an INSERT whose key exists is refused as well. Re-created after every migration, because
-altering an SQLite table drops its triggers.
+On SQLite ``INSERT OR REPLACE`` deletes without firing a DELETE trigger unless the connection asks
+for it, so an INSERT whose key exists is refused as well; altering a table drops its triggers, so
+they are made again after every migration. PostgreSQL has TRUNCATE instead.
 """
 
 from __future__ import annotations
@@ -11,7 +11,15 @@ from sqlalchemy import Connection, PrimaryKeyConstraint, UniqueConstraint, text
 
 from data.tables import APPEND_ONLY, metadata
 
-_OPERATIONS = ("UPDATE", "DELETE", "INSERT")
+_OPERATIONS = {
+    "sqlite": ("UPDATE", "DELETE", "INSERT"),
+    "postgresql": ("UPDATE", "DELETE", "TRUNCATE"),
+}
+_REFUSE = """
+CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'check_violation'; END
+$$
+"""
 
 
 def guard_name(table: str, operation: str) -> str:
@@ -19,34 +27,51 @@ def guard_name(table: str, operation: str) -> str:
     return f"guard_{table}_{operation.lower()}"
 
 
-def guard_names() -> tuple[str, ...]:
+def guard_names(dialect: str) -> tuple[str, ...]:
     """Every trigger that must exist."""
-    return tuple(guard_name(table, op) for table in APPEND_ONLY for op in _OPERATIONS)
+    return tuple(guard_name(table, op) for table in APPEND_ONLY for op in _OPERATIONS[dialect])
 
 
 def create_guards(connection: Connection) -> None:
-    """Puts every guard in place, replacing what is there (SQLite)."""
+    """Puts every guard in place, replacing what is there."""
+    dialect = connection.dialect.name
+    drop_guards(connection)
+    if dialect == "postgresql":
+        connection.execute(text(_REFUSE))
+    make = {"sqlite": _sqlite_guard, "postgresql": _postgresql_guard}[dialect]
     for table in APPEND_ONLY:
-        for operation in _OPERATIONS:
-            name = guard_name(table, operation)
-            is_insert = operation == "INSERT"
-            condition = f"WHEN {_key_exists(table)} " if is_insert else ""
-            # ABORT makes SQLite keep a journal for every row; an insert is one row, so that FAIL
-            # refuses as much and costs a quarter less.
-            refusal = "FAIL" if is_insert else "ABORT"
-            connection.execute(text(f"DROP TRIGGER IF EXISTS {name}"))
-            connection.execute(
-                text(
-                    f"CREATE TRIGGER {name} BEFORE {operation} ON {table} {condition}"
-                    f"BEGIN SELECT RAISE({refusal}, '{table} is append-only'); END"
-                )
-            )
+        for operation in _OPERATIONS[dialect]:
+            connection.execute(text(make(table, operation)))
 
 
 def drop_guards(connection: Connection) -> None:
     """Takes every guard away; only a migration may, and puts them back."""
-    for name in guard_names():
-        connection.execute(text(f"DROP TRIGGER IF EXISTS {name}"))
+    dialect = connection.dialect.name
+    for table in APPEND_ONLY:
+        for operation in _OPERATIONS[dialect]:
+            on_table = f" ON {table}" if dialect == "postgresql" else ""
+            name = guard_name(table, operation)
+            connection.execute(text(f"DROP TRIGGER IF EXISTS {name}{on_table}"))
+
+
+def _sqlite_guard(table: str, operation: str) -> str:
+    is_insert = operation == "INSERT"
+    condition = f"WHEN {_key_exists(table)} " if is_insert else ""
+    # ABORT makes SQLite keep a journal for every row; an insert is one row, so that FAIL refuses
+    # as much and costs a quarter less.
+    refusal = "FAIL" if is_insert else "ABORT"
+    return (
+        f"CREATE TRIGGER {guard_name(table, operation)} BEFORE {operation} ON {table} {condition}"
+        f"BEGIN SELECT RAISE({refusal}, '{table} is append-only'); END"
+    )
+
+
+def _postgresql_guard(table: str, operation: str) -> str:
+    each = "STATEMENT" if operation == "TRUNCATE" else "ROW"
+    return (
+        f"CREATE TRIGGER {guard_name(table, operation)} BEFORE {operation} ON {table} "
+        f"FOR EACH {each} EXECUTE FUNCTION refuse_change()"
+    )
 
 
 def _key_exists(table: str) -> str:

@@ -1,7 +1,7 @@
 """Live events into the ledger: cut into pieces, posted through the group-commit writer.
 
-Pieces of one account that share a transaction share its opened wallet. Must not know how the
-events travelled.
+Pieces of one account that share a transaction share its opened wallet, and are written together.
+Must not know how the events travelled.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class Intake:
         return self._writer.submit_bulk(
             account_id,
             [(partial(self._post, account_id, piece, received_at), len(piece)) for piece in pieces],
+            partial(self._finish, account_id),
         )
 
     def _post(
@@ -69,9 +70,11 @@ class Intake:
         poster = posters.get(account_id)
         if poster is None:
             poster = posters[account_id] = self._open(connection, account_id)
-        outcomes = poster.post(events, received_at)
-        poster.flush()
-        return outcomes
+        return poster.post(events, received_at)
+
+    def _finish(self, account_id: str, connection: Connection) -> None:
+        posters: dict[str, Poster] = scratch(connection)
+        posters[account_id].flush()
 
     def _open(self, connection: Connection, account_id: str) -> Poster:
         account = read_account(connection, account_id)

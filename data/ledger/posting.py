@@ -20,6 +20,7 @@ from billing.events import AnyEvent, StatusEvent, UsageEvent, event_type
 from billing.plans import Plan
 from billing.rates import RateBook
 from billing.rating import LineDraft, RatingContext, rate_event
+from billing.records import record
 from data import tables as t
 from data.changes import mark_changed
 from data.columns import to_micros
@@ -33,7 +34,7 @@ LONGEST_ID = 255
 SHORTEST_NUMBER = 7  # digits; what is shorter is a code, not somebody's number
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Outcome:
     """What became of one event: ``accepted``, ``duplicate`` or ``refused`` with its error."""
 
@@ -202,7 +203,7 @@ class Poster:
         Of the other party's number only the rated prefix and, of a whole number, two digits stay.
         """
         number = event.counterparty
-        longest = max((draft.rated_prefix for draft in drafts), key=len)
+        longest = max([draft.rated_prefix for draft in drafts], key=len)
         prefix = longest if number and longest else None
         suffix = number[-2:] if number and len(number) >= SHORTEST_NUMBER else None
         return (
@@ -220,13 +221,13 @@ class Poster:
         self, event: UsageEvent, draft: LineDraft, line_id: str, event_id: str, posting: Posting
     ) -> tuple[Any, ...]:
         """A row of ``usage_lines``, in the order of its columns without ``seq``."""
-        booked_on = self._days(posting.booked_on)
+        booked_on = self._days[posting.booked_on]
         return (
             line_id, self.account.id, event_id, event.source, draft.metric, draft.service,
             draft.direction, draft.agent, draft.status, draft.reason, event.campaign,
             event.consumer, *posting.micros, booked_on, booked_on, draft.base_units, draft.pulses,
             draft.talk_seconds, draft.rate_id, draft.connect_fee_micros, draft.cost_micros,
-            self.account.currency, None, None, self._days(posting.corrects_period),
+            self.account.currency, None, None, self._days[posting.corrects_period],
             event.is_sandbox, self.import_id, " ".join(event.flags) or None, draft.kind,
         )  # fmt: skip
 

@@ -15,6 +15,7 @@ from data import tables as t
 from data.identity import new_id
 
 MOST_REMEMBERED = 1_000  # books of accounts and plans
+_LIST_COUNT = select(func.count()).select_from(t.rate_lists)
 
 
 def add_rate_list(
@@ -66,7 +67,7 @@ class RateBooks:
     def load(self, connection: Connection, account: Account, plan: Plan) -> RateBook:
         """The book of an account on a plan, as ``load_rate_book`` gives it."""
         # Lists are append-only, so that their number tells whether there is another.
-        count = connection.scalar(select(func.count()).select_from(t.rate_lists)) or 0
+        count = connection.scalar(_LIST_COUNT) or 0
         if count != self._list_count or len(self._known) >= MOST_REMEMBERED:
             self._known, self._list_count = {}, count
         known = self._known.get((account.id, plan))

@@ -46,6 +46,7 @@ MESSAGE_TYPES = frozenset({"usage.sms", "usage.whatsapp", "usage.voicemail"})
 _events, _lines, _receipts, _pending = (
     t.events.c, t.usage_lines.c, t.receipts.c, t.pending_receipts.c,
 )  # fmt: skip
+_WAITS = select(exists().where(_pending.account_id == bindparam("account")))
 _LEAVE = delete(t.pending_receipts).where(
     _pending.account_id == bindparam("account"),
     _pending.ref_source == bindparam("source"),
@@ -109,8 +110,7 @@ class Receipts:
         for source, ids in _by_source(referred - self._arrived.keys() - self._known.keys()):
             self._read_messages(source, ids)
         if self._may_wait is None:
-            waits = exists().where(_pending.account_id == self.account_id)
-            self._may_wait = bool(self.connection.scalar(select(waits)))
+            self._may_wait = bool(self.connection.scalar(_WAITS, {"account": self.account_id}))
         if self._may_wait:
             fresh = {(event.source, event.id) for event in batch if isinstance(event, UsageEvent)}
             for source, ids in _by_source(fresh - self._arrived.keys()):

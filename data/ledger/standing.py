@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, func, select, true
+from sqlalchemy import ColumnElement, FromClause, Select, func, select, true
 
 from data.tables import receipts, usage_lines
 
@@ -37,16 +37,3 @@ def standing(lines: FromClause = usage_lines, up_to: int | None = None) -> Colum
     """The status of a line of the ledger's table, or a part of it, as it is now."""
     moved = last_move(lines, receipts.c.status, up_to).scalar_subquery()
     return func.coalesce(moved, lines.c.status).label("status")
-
-
-def moves_after(account_id: str, position: int) -> ColumnElement[bool]:
-    """Receipts of an account after a place in their table that moved a line.
-
-    Found by the place and not by the account's index, which would lead through all it ever had:
-    an expression keeps that index out.
-    """
-    return and_(
-        receipts.c.seq > position,
-        (receipts.c.account_id + "") == account_id,
-        receipts.c.previous_status.is_not(None),
-    )

@@ -18,6 +18,7 @@ from billing.errors import InputError
 from billing.lots import DEFAULT_PRIORITY, Draw, Lot, LotBook, LotKind, Share, merged
 from billing.movements import RETURNED_FOR
 from billing.periods import Period
+from billing.records import record
 from data import tables as t
 from data.changes import mark_changed
 from data.columns import to_micros
@@ -25,6 +26,28 @@ from data.identity import new_id
 from data.ledger.bulk import StoredDays, insert_rows
 
 MOST_MICROS = 10**17  # of one wallet: a hundred billion, far from where integers end
+# Made once: making a statement costs several times what running it on a row does.
+_LOCK = (
+    select(t.balances.c.posted_micros)
+    .where(t.balances.c.account_id == bindparam("account"))
+    .with_for_update()
+)
+_LOTS = (
+    select(t.credit_lots, t.lot_balances.c.remaining_micros)
+    .join(t.lot_balances, t.lot_balances.c.lot_id == t.credit_lots.c.id)
+    .where(t.credit_lots.c.account_id == bindparam("account"))
+    .where(
+        (t.lot_balances.c.remaining_micros != 0) | (t.credit_lots.c.kind == LotKind.OVERDRAFT.value)
+    )
+)
+_CLOSED = select(func.min(t.statements.c.period_start), func.max(t.statements.c.period_end)).where(
+    t.statements.c.account_id == bindparam("account")
+)
+_SET_BALANCE = (
+    update(t.balances)
+    .where(t.balances.c.account_id == bindparam("account"))
+    .values(posted_micros=bindparam("posted"), updated_at=bindparam("at"))
+)
 _SET_LOT = (
     update(t.lot_balances)
     .where(t.lot_balances.c.lot_id == bindparam("lot"))
@@ -32,7 +55,7 @@ _SET_LOT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Posting:
     """When an entry happened, was received and stored, and the local day it is booked on.
 
@@ -92,20 +115,8 @@ class OpenWallet:
     @classmethod
     def open(cls, connection: Connection, account: Account) -> OpenWallet:
         """Locks the account's balance and loads what is left of its lots."""
-        posted = connection.scalar(
-            select(t.balances.c.posted_micros)
-            .where(t.balances.c.account_id == account.id)
-            .with_for_update()
-        )
-        rows = connection.execute(
-            select(t.credit_lots, t.lot_balances.c.remaining_micros)
-            .join(t.lot_balances, t.lot_balances.c.lot_id == t.credit_lots.c.id)
-            .where(t.credit_lots.c.account_id == account.id)
-            .where(
-                (t.lot_balances.c.remaining_micros != 0)
-                | (t.credit_lots.c.kind == LotKind.OVERDRAFT.value)
-            )
-        ).all()
+        posted = connection.scalar(_LOCK, {"account": account.id})
+        rows = connection.execute(_LOTS, {"account": account.id}).all()
         lots = [
             Lot(
                 row.id, LotKind(row.kind), row.granted_at, row.remaining_micros, row.expires_at,
@@ -239,11 +250,7 @@ class OpenWallet:
             )
         if self.entries:
             insert_rows(self.connection, t.wallet_entries, self.entries)
-            run(
-                update(t.balances)
-                .where(t.balances.c.account_id == self.account.id)
-                .values(posted_micros=self.posted_micros, updated_at=at)
-            )
+            run(_SET_BALANCE, {"account": self.account.id, "posted": self.posted_micros, "at": at})
             insert_rows(self.connection, t.lot_draws, self.draws)
         changed = self.lots.changed
         if changed:
@@ -266,7 +273,7 @@ class OpenWallet:
             (
                 entry_id, self.account.id, kind, micros, self.posted_micros,
                 self.account.currency, line_id, cause, *posting.micros,
-                self._days(posting.booked_on), self._days(posting.corrects_period),
+                self._days[posting.booked_on], self._days[posting.corrects_period],
                 posting.import_id, posting.actor,
             )
         )  # fmt: skip
@@ -276,10 +283,5 @@ class OpenWallet:
 
 def closed_days(connection: Connection, account_id: str) -> Period | None:
     """The days that the account's statements have closed, one after another; none without."""
-    columns = t.statements.c
-    start, end = connection.execute(
-        select(func.min(columns.period_start), func.max(columns.period_end)).where(
-            columns.account_id == account_id
-        )
-    ).one()
+    start, end = connection.execute(_CLOSED, {"account": account_id}).one()
     return None if start is None else Period(start, end)

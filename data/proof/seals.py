@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 
 from data.columns import Instant, to_micros
-from data.database import Database
+from data.database import Database, take_turn
 from data.tables import seals, usage_lines
 
 DIGEST_BYTES = 8
@@ -58,13 +58,13 @@ def raw(column: Column[Any]) -> ColumnElement[Any]:
 
 
 def sealed_columns() -> list[ColumnElement[Any]]:
-    """The columns of a line as they are sealed, ``seq`` first."""
+    """The columns of a line as they are sealed, ``seq`` first. Readers add its place."""
     return [raw(usage_lines.c[name]) for name in SEALED_COLUMNS]
 
 
 def row_digest(values: Sequence[Any]) -> bytes:
-    """The digest of one line given by ``sealed_columns``: 8 bytes."""
-    end = len(values)
+    """The digest of one line given by ``sealed_columns`` and its place: 8 bytes."""
+    end = len(SEALED_COLUMNS)
     while end and values[end - 1] is None:
         end -= 1
     text = _encode(list(values[:end]))
@@ -81,27 +81,28 @@ def seal_hash(
 
 
 def sealed_to(connection: Connection) -> int:
-    """The ``seq`` of the last sealed line, 0 for none."""
+    """The place of the last sealed line, 0 for none."""
     last = select(seals.c.last_seq).order_by(seals.c.seq.desc()).limit(1)
     return int(connection.scalar(last) or 0)
 
 
 def seal(database: Database, rows: Sequence[Sequence[Any]], at: datetime) -> None:
-    """Seals lines that aren't yet, given by ``sealed_columns`` in ledger order.
+    """Seals lines that aren't yet, given by ``sealed_columns`` and their place, in ledger order.
 
     Sealing the same lines again, also by another process at once, does nothing: the last seal
     is read inside the writing transaction.
     """
     digests = [row_digest(row) for row in rows]
     with database.write() as connection:
+        take_turn(connection, "seals")
         last = connection.execute(
             select(seals.c.last_seq, seals.c.hash).order_by(seals.c.seq.desc()).limit(1)
         ).first()
         done = last.last_seq if last else 0
-        start = next((i for i, row in enumerate(rows) if row[0] > done), len(rows))
+        start = next((i for i, row in enumerate(rows) if row[-1] > done), len(rows))
         if start == len(rows):
             return
-        first_seq, last_seq = rows[start][0], rows[-1][0]
+        first_seq, last_seq = rows[start][-1], rows[-1][-1]
         previous_hash = last.hash if last else NO_HASH
         joined = b"".join(digests[start:])
         connection.execute(

@@ -18,6 +18,7 @@ from data.ledger.guards import guard_names
 from data.proof.verify_lake import LakeProof
 from data.proof.verify_ledger import Ledger
 from data.proof.verify_seals import MOST_COUNTED, SealProof
+from data.reading.position import ledger_order
 
 MOST_NAMED = 20
 LAST_ACCOUNT_ID = "z" * 65
@@ -106,7 +107,7 @@ def _checks(
     synced = positions(cursor)
     synced_to = synced.lines
     checks = _ledger_checks(connection, dialect, accounts)
-    ledger = Ledger(connection, account_id)
+    ledger = Ledger(connection, ledger_order(dialect), account_id)
     seals = SealProof(connection, account_id)
     proof = LakeProof(cursor, ledger, synced_to)
     for lines in ledger.lines(max(synced_to, seals.sealed_to)):
@@ -148,8 +149,8 @@ def _ledger_checks(
 
 def _guards(connection: Connection, dialect: str) -> Check:
     present = set(connection.scalars(text(_TRIGGERS[dialect])))
-    missing = [name for name in guard_names() if name not in present]
-    figures = {"guards": len(guard_names())}
+    missing = [name for name in guard_names(dialect) if name not in present]
+    figures = {"guards": len(guard_names(dialect))}
     return _check("guards: the ledger is append-only", figures, missing)
 
 

@@ -59,7 +59,7 @@ class LakeProof:
     def take(self, lines: Lines) -> None:
         """Adds lines; sandbox lines and those after the position belong to no analytics."""
         sandbox = SEALED_COLUMNS.index("is_sandbox")
-        kept = [line for line in lines if line[0] <= self._synced_to and not line[sandbox]]
+        kept = [line for line in lines if line[-1] <= self._synced_to and not line[sandbox]]
         self._line_count += len(kept)
         self._load(kept)
         verb = "INSERT INTO {} SELECT" if self._is_started else "CREATE TEMP TABLE {} AS SELECT"
@@ -155,7 +155,7 @@ class LakeProof:
         sandbox = SEALED_COLUMNS.index("is_sandbox")
         lines = [
             line
-            for piece in self._ledger.between(first - 1, min(last, self._synced_to))
+            for piece in self._ledger.lines(self._synced_to, seqs=(first, last))
             for line in piece
             if not line[sandbox]
         ]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, Table, select
 
 from data.proof.seals import raw, sealed_columns
+from data.reading.position import SeqOrder
 from data.tables import receipts, usage_lines
 
 PIECE_ROWS = 30_000
@@ -24,34 +25,25 @@ Lines = Sequence[Sequence[Any]]
 class Ledger:
     """The lines of one snapshot of the truth, of all accounts or one."""
 
-    def __init__(self, connection: Connection, account_id: str | None) -> None:
+    def __init__(self, connection: Connection, order: SeqOrder, account_id: str | None) -> None:
         self._connection = connection
+        self._order = order
         self.account_id = account_id
 
-    def lines(self, last_seq: int) -> Iterator[Lines]:
-        """Every line up to a ``seq`` (included), as ``SEALED_COLUMNS`` with raw values."""
-        yield from self.between(0, last_seq)
+    def lines(self, to: int, *, seqs: tuple[int, int] | None = None) -> Iterator[Lines]:
+        """Every line up to a place (included): ``SEALED_COLUMNS`` with raw values, its place.
 
-    def between(self, after_seq: int, last_seq: int) -> Iterator[Lines]:
-        """The lines after one ``seq`` and up to another (included)."""
-        statement = select(*sealed_columns()).order_by(usage_lines.c.seq).limit(PIECE_ROWS)
-        if self.account_id is not None:
-            statement = statement.where(usage_lines.c.account_id == self.account_id)
-        after = after_seq
-        while True:
-            lines = self._connection.execute(
-                statement.where(usage_lines.c.seq > after, usage_lines.c.seq <= last_seq)
-            ).all()
-            if lines:
-                yield lines
-            if len(lines) < PIECE_ROWS:
-                return
-            after = lines[-1][0]
+        ``seqs``: only lines between two ``seq``, both included.
+        """
+        statement = select(*sealed_columns())
+        if seqs is not None:
+            statement = statement.where(usage_lines.c.seq.between(*seqs))
+        yield from self._walk(statement, usage_lines, to)
 
-    def moves(self, last_seq: int) -> Iterator[Lines]:
-        """Receipts up to a ``seq`` (included) that took a line to another status; no sandbox.
+    def moves(self, to: int) -> Iterator[Lines]:
+        """Receipts up to a place (included) that took a line to another status; no sandbox.
 
-        Values are those of ``MOVE_COLUMNS`` and ``MOVED_COLUMNS``.
+        Values are those of ``MOVE_COLUMNS`` and ``MOVED_COLUMNS``, and the receipt's place.
         """
         moved = [raw(usage_lines.c[name]) for name in MOVED_COLUMNS]
         statement = (
@@ -62,22 +54,25 @@ class Ledger:
             .join_from(receipts, usage_lines, usage_lines.c.id == receipts.c.line_id)
             .where(receipts.c.previous_status != receipts.c.status)
             .where(usage_lines.c.is_sandbox.is_(False))
-            .order_by(receipts.c.seq)
-            .limit(PIECE_ROWS)
         )  # fmt: skip
-        if self.account_id is not None:
-            statement = statement.where(usage_lines.c.account_id == self.account_id)
-        after = 0
-        while True:
-            moves = self._connection.execute(
-                statement.where(receipts.c.seq > after, receipts.c.seq <= last_seq)
-            ).all()
-            if moves:
-                yield moves
-            if len(moves) < PIECE_ROWS:
-                return
-            after = moves[-1][0]
+        yield from self._walk(statement, receipts, to)
 
     def newest_receipt(self) -> int:
-        """The ``seq`` of the last receipt of any account, 0 for none."""
-        return int(self._connection.scalar(select(func.max(receipts.c.seq))) or 0)
+        """The place of the last receipt of any account, 0 for none."""
+        return self._order.newest(self._connection, receipts)
+
+    def _walk(self, statement: Select[Any], table: Table, to: int) -> Iterator[Lines]:
+        """A statement's rows in ledger order, ``PIECE_ROWS`` at a time."""
+        if self.account_id is not None:
+            statement = statement.where(usage_lines.c.account_id == self.account_id)
+        place = self._order.place(table).label("place")
+        statement = statement.add_columns(place).where(self._order.up_to(to, table))
+        statement = statement.order_by(*self._order.sort(table)).limit(PIECE_ROWS)
+        piece = statement
+        while True:
+            rows = self._connection.execute(piece).all()
+            if rows:
+                yield rows
+            if len(rows) < PIECE_ROWS:
+                return
+            piece = statement.where(self._order.past(rows[-1], table))

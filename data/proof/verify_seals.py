@@ -47,7 +47,7 @@ class SealProof:
 
     @property
     def sealed_to(self) -> int:
-        """The ``seq`` of the last sealed line, 0 for none."""
+        """The place of the last sealed line, 0 for none."""
         return self._lasts[-1] if self._lasts else 0
 
     @property
@@ -58,10 +58,9 @@ class SealProof:
     def take(self, lines: Lines) -> None:
         """Compares lines that follow those taken before."""
         for line in lines:
-            seq = line[0]
-            if seq > self.sealed_to:
+            if line[-1] > self.sealed_to:
                 return
-            found = self._seal_of(seq)
+            found = self._seal_of(line[-1])
             self._line_count += 1
             digest = row_digest(line)
             if digest in found.waiting:
@@ -69,7 +68,7 @@ class SealProof:
             else:
                 found.altered_count += 1
                 if len(self._broken) < MOST_COUNTED:
-                    self._broken.append(f"line seq {seq} ({line[_ID]}) is not as it was sealed")
+                    self._broken.append(f"line seq {line[0]} ({line[_ID]}) is not as it was sealed")
 
     def broken(self) -> list[str]:
         """Everything that is wrong, by name; call it after the last line."""
@@ -93,25 +92,25 @@ class SealProof:
             previous_hash, previous_last = row.hash, row.last_seq
             self._lasts.append(row.last_seq)
 
-    def _seal_of(self, seq: int) -> _OpenSeal:
-        """The seal that covers a ``seq``; those passed on the way are finished."""
-        if self._open is None or seq > self._open.last_seq:
-            place = bisect_left(self._lasts, seq)
-            while self._is_whole and self._next < place:
+    def _seal_of(self, place: int) -> _OpenSeal:
+        """The seal that covers a line's place; those passed on the way are finished."""
+        if self._open is None or place > self._open.last_seq:
+            number = bisect_left(self._lasts, place)
+            while self._is_whole and self._next < number:
                 self._enter(self._next)
-            self._enter(place)
+            self._enter(number)
         assert self._open is not None
         return self._open
 
-    def _enter(self, place: int) -> None:
+    def _enter(self, number: int) -> None:
         self._leave()
-        row = self._read(self._lasts[place])
+        row = self._read(self._lasts[number])
         waiting = {
             bytes(row.row_digests[i : i + DIGEST_BYTES])
             for i in range(0, len(row.row_digests), DIGEST_BYTES)
         }
         self._open = _OpenSeal(row.first_seq, row.last_seq, waiting)
-        self._next = place + 1
+        self._next = number + 1
 
     def _leave(self) -> None:
         """Says how many lines of the seal are gone, beyond those that were altered."""
@@ -121,7 +120,7 @@ class SealProof:
         gone = len(seal.waiting) - seal.altered_count
         if gone > 0:
             self._missing.append(
-                f"{gone} sealed line(s) missing between seq {seal.first_seq} and {seal.last_seq}"
+                f"{gone} sealed line(s) missing between places {seal.first_seq} and {seal.last_seq}"
             )
 
     def _read(self, last_seq: int) -> Row[*tuple[Any, ...]]:

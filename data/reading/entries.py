@@ -93,7 +93,7 @@ def read_lots(connection: Connection, account_id: str) -> list[CreditLot]:
     rows = connection.execute(
         select(
             _lots.id, _lots.kind, _lots.granted_at, _lots.expires_at, _lots.amount_micros,
-            t.lot_balances.c.remaining_micros, _entries.cause,
+            t.lot_balances.c.remaining_micros, _entries.cause, _lots.priority,
         )
         .join(t.lot_balances, t.lot_balances.c.lot_id == _lots.id)
         .outerjoin(t.wallet_entries, _entries.id == _lots.entry_id)
@@ -107,7 +107,7 @@ def read_lots(connection: Connection, account_id: str) -> list[CreditLot]:
     return [
         CreditLot(
             row.id, LotKind(row.kind), row.granted_at, row.expires_at, row.amount_micros,
-            row.remaining_micros, row.cause or "",
+            row.remaining_micros, row.cause or "", row.priority,
         )
         for row in rows
     ]  # fmt: skip

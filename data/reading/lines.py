@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
+from sqlalchemy import CTE, ColumnElement, Connection, Row, Select, Table, and_, func, select
 
 from billing.metrics import METRIC_BY_ID
 from billing.periods import Period
@@ -16,9 +16,8 @@ from billing.usage import UsageLine
 from data.analytics.lake import Positions
 from data.database import Database
 from data.ledger.standing import standing
-from data.reading.position import SeqOrder
 from data.reading.visibility import Key, View, passes
-from data.tables import campaigns, consumers, events, usage_lines
+from data.tables import campaigns, consumers, events, receipts, usage_lines
 
 STREAM_ROWS = 1_000
 _lines = usage_lines.c
@@ -77,6 +76,13 @@ def lines_by_seq(connection: Connection, view: View, seqs: Sequence[int]) -> lis
 
 def metrics_of(connection: Connection, view: View) -> list[str]:
     """Every metric the account has lines of, in order: one index seek each, not a scan."""
+    found = _metrics(view)
+    statement = select(found.c.metric).where(found.c.metric.is_not(None))
+    return list(connection.scalars(statement.order_by(found.c.metric)))
+
+
+def _metrics(view: View) -> CTE:
+    """One row for each metric that the account has lines of, and one without any."""
 
     def least(*after: ColumnElement[bool]) -> Select[Any]:
         return select(func.min(_lines.metric).label("metric")).where(
@@ -85,9 +91,7 @@ def metrics_of(connection: Connection, view: View) -> list[str]:
 
     found = least().cte("found", recursive=True)
     following = least(_lines.metric > found.c.metric).correlate(found).scalar_subquery()
-    found = found.union_all(select(following).where(found.c.metric.is_not(None)))
-    statement = select(found.c.metric).where(found.c.metric.is_not(None))
-    return list(connection.scalars(statement.order_by(found.c.metric)))
+    return found.union_all(select(following).where(found.c.metric.is_not(None)))
 
 
 def metrics_passing(connection: Connection, view: View, filters: Filters) -> Sequence[str]:
@@ -106,49 +110,40 @@ def metrics_passing(connection: Connection, view: View, filters: Filters) -> Seq
     ]
 
 
-def visible_metrics(connection: Connection, view: View) -> list[str]:
-    """Every metric the account has lines of that may be seen."""
-    return [
-        metric
-        for metric in metrics_of(connection, view)
-        if connection.scalar(
-            select(_lines.seq).where(view.shows(usage_lines), _lines.metric == metric).limit(1)
+def used_metrics(connection: Connection, view: View) -> list[tuple[str, date, date]]:
+    """Every metric with lines that may be seen, and the first and last booked day of those.
+
+    One statement with a few index steps a metric.
+    """
+    found = _metrics(view)
+
+    def day(order: ColumnElement[date]) -> ColumnElement[date]:
+        return (
+            select(_lines.booked_on)
+            .where(view.shows(usage_lines), _lines.metric == found.c.metric)
+            .order_by(order)
+            .limit(1)
+            .correlate(found)
+            .scalar_subquery()
         )
-        is not None
-    ]
+
+    days = (day(_lines.booked_on.asc()), day(_lines.booked_on.desc()))
+    statement = select(found.c.metric, *days).where(found.c.metric.is_not(None))
+    rows = connection.execute(statement.order_by(found.c.metric))
+    return [(metric, first, last) for metric, first, last in rows if first is not None]
 
 
-def used_days(connection: Connection, view: View) -> tuple[date, date] | None:
-    """The first and the last booked day that may be seen. Two index steps a metric."""
-    days = [
-        day
-        for metric in visible_metrics(connection, view)
-        for order in (_lines.booked_on, _lines.booked_on.desc())
-        if (
-            day := connection.scalar(
-                select(_lines.booked_on)
-                .where(view.shows(usage_lines), _lines.metric == metric)
-                .order_by(order)
-                .limit(1)
-            )
-        )
-    ]
-    return (min(days), max(days)) if days else None
-
-
-def stream(
-    database: Database, order: SeqOrder, view: View, period: Period, filters: Filters
-) -> Iterator[UsageLine]:
+def stream(database: Database, view: View, period: Period, filters: Filters) -> Iterator[UsageLine]:
     """Every visible line of a period in order of booked day, instant and seq.
 
     The ledger as of the first line asked for, read in pieces of ``STREAM_ROWS`` a metric, each
     in a short transaction of its own: neither memory nor a snapshot is held for the whole.
     """
     with database.read() as connection:
-        newest = Positions(order.newest(connection), order.newest_receipt(connection))
+        newest = Positions(*(_newest(connection, table, view) for table in (usage_lines, receipts)))
         metrics = metrics_passing(connection, view, filters)
     one_metric_each = [
-        _stream_metric(database, order, newest, view, period, filters, metric) for metric in metrics
+        _stream_metric(database, newest, view, period, filters, metric) for metric in metrics
     ]
     yield from heapq.merge(
         *one_metric_each, key=lambda line: (line.booked_on, line.occurred_at, line.seq)
@@ -157,7 +152,6 @@ def stream(
 
 def _stream_metric(
     database: Database,
-    order: SeqOrder,
     newest: Positions,
     view: View,
     period: Period,
@@ -168,7 +162,7 @@ def _stream_metric(
     wanted = (
         whole_lines(newest.receipts)
         .where(passes(usage_lines, filters, status), _lines.metric == metric)
-        .where(order.up_to(newest.lines))
+        .where(_lines.seq <= newest.lines)
         .order_by(_lines.booked_on, _lines.occurred_at, _lines.seq)
         .limit(STREAM_ROWS)
     )
@@ -181,3 +175,9 @@ def _stream_metric(
         if len(lines) < STREAM_ROWS:
             return
         last = lines[-1].booked_on, lines[-1].occurred_at, lines[-1].seq
+
+
+def _newest(connection: Connection, table: Table, view: View) -> int:
+    """The last ``seq`` of the account: its rows are committed in that order."""
+    own = table.c.account_id == view.account_id
+    return int(connection.scalar(select(func.max(table.c.seq)).where(own)) or 0)

@@ -6,7 +6,6 @@ who listens, or how they are told.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ from sqlalchemy import Connection, func, select
 from billing.access import AccountScope
 from billing.errors import InputError
 from billing.usage import UsageLine
+from data.ledger.bulk import listed
 from data.reading.lines import lines_by_seq
-from data.reading.position import ledger_order
 from data.reading.visibility import view_of
 from data.tables import usage_lines, wallet_entries
 
@@ -63,7 +62,7 @@ def place_of(connection: Connection, account_id: str) -> Place:
 
 def places_of(connection: Connection, account_ids: Iterable[str]) -> dict[str, Place]:
     """The newest place of each account in one snapshot."""
-    asked = func.json_each(json.dumps(list(account_ids))).table_valued("value").alias("asked")
+    asked = listed(connection, list(account_ids))
     newest = [
         select(func.max(table.c.seq)).where(table.c.account_id == asked.c.value).scalar_subquery()
         for table in (usage_lines, wallet_entries)
@@ -83,11 +82,10 @@ def lines_after(
     newest = place_of(connection, scope.account_id)
     if not scope.account.gates_on(scope.account.today(now)).has_drill_down:
         return NewLines((), newest, has_more=False)
-    order = ledger_order(connection.dialect.name)
     found = list(
         connection.scalars(
             select(usage_lines.c.seq)
-            .where(usage_lines.c.account_id == scope.account_id, order.after(seen.line))
+            .where(usage_lines.c.account_id == scope.account_id, usage_lines.c.seq > seen.line)
             .order_by(usage_lines.c.seq)
             .limit(limit + 1)
         )

@@ -30,14 +30,14 @@ from data.columns import from_micros, to_micros
 from data.reading.lines import metrics_passing
 from data.reading.page_keys import Key, PageCursor
 from data.reading.position import SeqOrder
-from data.reading.tail import standing_tail, tail
+from data.reading.tail import moved_lines, standing_tail, tail
 from data.reading.visibility import (
     View,
     filter_parameters,
     passes,
     period_parameters,
 )
-from data.tables import usage_lines
+from data.tables import receipts, usage_lines
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DAY_MICROSECONDS = 86_400_000_000
@@ -148,10 +148,10 @@ def moved_seqs(
     connection: Connection, order: SeqOrder, synced: Positions, page: PageQuery
 ) -> list[int]:
     """Lines that the lake has, but for a page by status not where they stand now."""
-    if not page.is_by_status or order.newest_receipt(connection) == synced.receipts:
+    if not page.is_by_status or order.newest(connection, receipts) == synced.receipts:
         return []
-    lines = standing_tail(page.view.account_id, order, synced)
-    return list(connection.scalars(select(lines.c.seq).where(lines.c.seq <= synced.lines)))
+    moved = moved_lines(page.view.account_id, order, synced, [usage_lines.c.seq])
+    return list(connection.scalars(moved))
 
 
 def tail_keys(connection: Connection, order: SeqOrder, synced: Positions, page: PageQuery) -> Found:

@@ -6,12 +6,13 @@ of them may move a line that the lake has, and then the line is part of what is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Select, literal, select, union_all
+from sqlalchemy import CTE, ColumnElement, Select, and_, literal, select, union_all
 
 from data.analytics.lake import Positions
-from data.ledger.standing import moves_after, standing
+from data.ledger.standing import standing
 from data.reading.position import SeqOrder
 from data.tables import receipts, usage_lines
 
@@ -41,18 +42,25 @@ def tail(account_id: str, order: SeqOrder, synced_to: int) -> CTE:
 
 def standing_tail(account_id: str, order: SeqOrder, synced: Positions) -> CTE:
     """Lines that the lake has not got, or not where they stand now; each once, as it stands."""
+    known = moved_lines(account_id, order, synced, _columns(standing()))
+    return _materialized(_after(account_id, order, synced.lines, standing()), known)
+
+
+def moved_lines(
+    account_id: str, order: SeqOrder, synced: Positions, columns: Sequence[ColumnElement[Any]]
+) -> Select[Any]:
+    """Lines that the lake has, but not where they stand now."""
     moved = (
         select(receipts.c.line_id)
         .distinct()
-        .where(moves_after(account_id, synced.receipts))
+        .where(_moves_after(account_id, order, synced.receipts))
         .subquery("moved")
     )
-    known = (
-        select(*_columns(standing()))
+    return (
+        select(*columns)
         .join_from(moved, usage_lines, usage_lines.c.id == moved.c.line_id)
         .where(usage_lines.c.account_id == account_id, order.up_to(synced.lines))
     )
-    return _materialized(_after(account_id, order, synced.lines, standing()), known)
 
 
 def signed_tail(account_id: str, order: SeqOrder, synced: Positions) -> CTE:
@@ -65,11 +73,24 @@ def signed_tail(account_id: str, order: SeqOrder, synced: Positions) -> CTE:
     moves = [
         select(*_columns(status, sign))
         .join_from(receipts, usage_lines, usage_lines.c.id == receipts.c.line_id)
-        .where(moves_after(account_id, synced.receipts))
+        .where(_moves_after(account_id, order, synced.receipts))
         .where(usage_lines.c.account_id == account_id)
         for status, sign in ((receipts.c.previous_status, -1), (receipts.c.status, 1))
     ]
     return _materialized(new, *moves)
+
+
+def _moves_after(account_id: str, order: SeqOrder, position: int) -> ColumnElement[bool]:
+    """Receipts of an account after a place in their table that moved a line.
+
+    Found by the place and not by the account's index, which would lead through all it ever had:
+    an expression keeps that index out.
+    """
+    return and_(
+        order.after(position, receipts),
+        (receipts.c.account_id + "") == account_id,
+        receipts.c.previous_status.is_not(None),
+    )
 
 
 def _after(

@@ -6,9 +6,10 @@ Every read takes a scope and decides from it alone what is visible. Must not kno
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, FromClause, Table, select
 
 from billing.access import AccountScope, require_drill_down
 from billing.clock import Clock
@@ -21,16 +22,18 @@ from billing.usage import (
     EventLines,
     Explanation,
     LinePage,
+    Question,
     Reading,
+    UsageCell,
     UsageLine,
 )
-from data.analytics.lake import Cursor, Lake, positions
+from data.analytics.lake import Cursor, Lake, Positions, positions
 from data.database import Database
 from data.ledger.standing import standing
 from data.reading.by_event import lines_of_event
 from data.reading.explaining import counterparty_of, explain_line
 from data.reading.hours import Hours, lake_slots, ledger_slots
-from data.reading.lines import lines_by_seq, stream, used_days, visible_metrics
+from data.reading.lines import lines_by_seq, stream, used_metrics
 from data.reading.page_keys import decode_cursor
 from data.reading.pages import (
     Found,
@@ -44,7 +47,7 @@ from data.reading.pages import (
 )
 from data.reading.position import ledger_order
 from data.reading.remembered import Remembered
-from data.reading.sums import add, is_by_status, lake_sums, ledger_sums
+from data.reading.sums import add, is_by_status, lake_sums, ledger_sums, newer_sums
 from data.reading.tail import newer_lines
 from data.reading.visibility import View, view_of
 from data.reading.wallet_state import read_balance
@@ -74,25 +77,49 @@ class LedgerReader:
 
         Errors: ``NotAllowedError`` for a filter on a plan without drill-down.
         """
+        return self.readings(scope, [Question(period, tuple(by), filters)])[0]
+
+    def readings(self, scope: AccountScope, questions: Sequence[Question]) -> tuple[Reading, ...]:
+        """What ``usage`` gives for each question, from one snapshot of either store.
+
+        Errors: as ``usage``, for all of them.
+        """
         view = self._view(scope)
-        if not filters.is_empty:
+        if any(not each.filters.is_empty for each in questions):
             self._require_drill_down(scope)
-        visible = view.clip(period)
-        if visible is None:
-            return Reading((), self._clock.now())
+        clipped = [(each, view.clip(each.period)) for each in questions]
+        visible = [replace(each, period=period) for each, period in clipped if period]
+        complete_to, sums = self._sums(view, visible)
+        found = iter(sums)
+        return tuple(Reading(next(found) if period else (), complete_to) for _, period in clipped)
+
+    def _sums(
+        self, view: View, questions: Sequence[Question]
+    ) -> tuple[datetime, list[tuple[UsageCell, ...]]]:
+        """For each question its cells, and the instant they are complete to."""
+        if not questions:
+            return self._clock.now(), []
         if view.is_sandbox:  # never in the lake
             complete_to = self._clock.now()
             with self._database.read() as connection:
-                sums = ledger_sums(connection, usage_lines, view, visible, by, filters, standing())
-            return Reading(add(sums), complete_to)
-        synced, known = lake_sums(self._lately, view, visible, by, filters)
+                return complete_to, [
+                    add(ledger_sums(
+                        connection, usage_lines, view, each.period, each.by, each.filters,
+                        standing(),
+                    ))
+                    for each in questions
+                ]  # fmt: skip
+        today = self._clock.now().date()
+        known = lake_sums(self._lately, view, questions, today)
         complete_to = self._clock.now()
-        newer = newer_lines(
-            view.account_id, self._order, synced, is_by_status=is_by_status(by, filters)
-        )
+        asked = [(synced, each) for (synced, _), each in zip(known, questions, strict=True)]
+
+        def newer(synced: Positions, is_by_status: bool) -> FromClause:
+            return newer_lines(view.account_id, self._order, synced, is_by_status=is_by_status)
+
         with self._database.read() as connection:
-            fresh = ledger_sums(connection, newer, view, visible, by, filters)
-        return Reading(add([*known, *fresh]), complete_to)
+            fresh = newer_sums(connection, newer, view, asked)
+        return complete_to, [add([*old, *new]) for (_, old), new in zip(known, fresh, strict=True)]
 
     def usage_by_hour(
         self, scope: AccountScope, period: Period, by: Sequence[Dimension], filters: Filters
@@ -181,7 +208,7 @@ class LedgerReader:
         visible = view.clip(period)
         if visible is None:
             return iter(())
-        return stream(self._database, self._order, view, visible, filters)
+        return stream(self._database, view, visible, filters)
 
     def explain(self, scope: AccountScope, line_id: str) -> Explanation:
         """Why one line cost what it cost.
@@ -216,12 +243,16 @@ class LedgerReader:
     def used_metrics(self, scope: AccountScope) -> frozenset[str]:
         """The ids of metrics the account has ever used, within what the scope may see."""
         with self._database.read() as connection:
-            return frozenset(visible_metrics(connection, self._view(scope)))
+            used = used_metrics(connection, self._view(scope))
+        return frozenset(metric for metric, _, _ in used)
 
     def used_days(self, scope: AccountScope) -> tuple[date, date] | None:
         """The first and the last booked day with usage that the scope may see; none without."""
         with self._database.read() as connection:
-            return used_days(connection, self._view(scope))
+            used = used_metrics(connection, self._view(scope))
+        if not used:
+            return None
+        return min(first for _, first, _ in used), max(last for _, _, last in used)
 
     def names(self, scope: AccountScope, dimension: Dimension) -> Mapping[str, str]:
         """Names of campaigns or consumers by id; ``InputError`` for another dimension."""
@@ -235,6 +266,10 @@ class LedgerReader:
         )
         with self._database.read() as connection:
             return {row.id: row.name for row in connection.execute(statement)}
+
+    def forget(self) -> None:
+        """Asks analytics anew from now on, for whoever wants to know how long that takes."""
+        self._lately.forget()
 
     def _view(self, scope: AccountScope) -> View:
         return view_of(scope, self._clock.now())

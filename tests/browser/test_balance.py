@@ -76,9 +76,16 @@ def test_an_owner_reads_the_wallet_and_tops_up(
     expect(page.get_by_text("no payment is taken")).to_be_visible()
     page.get_by_label("Amount in INR").fill("five")
     page.get_by_role("button", name="Continue").click()
-    expect(page.locator(".field-error")).to_have_text("Use a number such as 1250.50")
+    expect(page.locator(".field-error")).to_have_text("Use a number such as 1,250.50")
+    amount = page.get_by_label("Amount in INR")
+    expect(amount).to_have_attribute("aria-invalid", "true")
+    expect(amount).to_have_accessible_description("Use a number such as 1,250.50")
+    expect(amount).to_be_focused()
     assert page.get_by_label("Amount in INR").input_value() == "five", "what was typed stays"
     assert axe(page) == []
+    page.get_by_label("Amount in INR").fill("1.000")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.locator(".field-error")).to_contain_text("two ways: write 1,000 or 1.00")
     page.get_by_label("Amount in INR").fill("500")
     page.get_by_role("button", name="Continue").click()
     expect(page.locator(".confirm-sentence")).to_contain_text("Adds ₹500.00 paid credit")

@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from api.hub import Hub
 from billing.events import SmsEvent
+from billing.usage import Dimension
 from tests.live import FREE, NOW, OTHER, OWNER, PASSWORD, SUPPORT, Live
 
 USAGE = "/billing/usage"
@@ -257,6 +258,44 @@ def test_a_broken_connection_is_said_after_a_while_and_made_good(
     hub._closing.clear()
     changes(page.locator("#header-balance"), before)
     expect(note).to_have_text("")
+
+
+def test_a_page_that_could_not_be_loaded_comes_by_itself(live, new_page, expected_errors):
+    expected_errors += ["_dash-update-component", "readyz", "ERR_FAILED", "Failed to fetch",
+                        "Callback"]  # fmt: skip
+    page = sign_in(new_page(), live)
+    page.route("**/_dash-update-component*", lambda route: route.abort())
+    page.route("**/readyz", lambda route: route.abort())
+    page.get_by_role("link", name="Last month").click()
+    expect(page.get_by_text("It is tried again by itself")).to_be_visible()
+    page.wait_for_timeout(2_500)  # asked once, in vain
+    expect(page.locator("#page-failed")).to_be_visible()
+    page.unroute("**/readyz")
+    page.unroute("**/_dash-update-component*")
+    page.evaluate("window.dispatchEvent(new Event('online'))")
+    expect(page.locator(".card-big .fig-value").first).to_be_visible(timeout=SOON * 1000)
+    expect(page.locator("#page-failed")).to_have_count(0)
+    assert "period=last_month" in page.url
+
+
+def test_a_region_that_failed_comes_when_the_stream_is_back(live, new_page, expected_errors):
+    expected_errors += ["/stream", "ERR_"]
+    page = sign_in(new_page(), live)
+    live.reader.failing = {(Dimension.CONSUMER,)}
+    try:
+        go(page, live, USAGE)
+        failed = page.locator(".state-failed", has_text="Top consumers")
+        expect(failed).to_be_visible()
+        is_listening(live)
+    finally:
+        live.reader.failing = set()
+    hub = hub_of(live)
+    hub.close()
+    wait_for(lambda: hub.stream_count == 0)
+    hub.is_closed = False
+    hub._closing.clear()
+    expect(failed).to_have_count(0, timeout=SOON * 1000)
+    expect(page.locator("#live-consumers")).to_be_visible()
 
 
 def test_a_tab_says_that_another_account_was_chosen(live, new_page):
