@@ -7,9 +7,10 @@ from sqlalchemy import text
 
 from billing.clock import FixedClock
 from data import demo
-from data.database import Database, open_database, sqlite_url
+from data.database import Database, open_database
 from data.identity import Pseudonyms
 from data.migrate import migrate
+from tests.databases import truth_url
 
 NOW = datetime(2026, 11, 22, 8, 20, tzinfo=UTC)
 DAYS, LINES = 45, 6_000
@@ -17,7 +18,7 @@ PSEUDONYMS = Pseudonyms("a secret of the tests")
 
 
 def open_truth(folder: object) -> Database:
-    database = open_database(sqlite_url(Path(str(folder)) / "usage.sqlite"))
+    database = open_database(truth_url(Path(str(folder)), "usage.sqlite"))
     migrate(database)
     return database
 

@@ -11,11 +11,12 @@ from sqlalchemy import text
 from billing.clock import FixedClock
 from billing.plans import Plan
 from data.accounts import NewAccount, add_account
-from data.database import open_database, sqlite_url
+from data.database import open_database
 from data.identity import Pseudonyms
 from data.importers.importing import ImportOptions, ImportReport, ImportTarget, import_file
 from data.importers.price_lists import import_rates, read_price_list
 from data.migrate import migrate
+from tests.databases import truth_url
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 REAL = Path(
@@ -64,7 +65,7 @@ def new_ledger(folder: Path, prices: Path | None = None) -> ImportTarget:
 
 def open_ledger(folder: Path) -> ImportTarget:
     """The same ledger again, as another process would open it."""
-    database = open_database(sqlite_url(folder / "ledger.db"))
+    database = open_database(truth_url(folder, "ledger.db"))
     return ImportTarget(database, FixedClock(NOW), Pseudonyms("a secret for tests"), folder)
 
 

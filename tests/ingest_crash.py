@@ -10,6 +10,7 @@ from pathlib import Path
 from api.server import build_server, serve
 from data.installation import open_installation
 from data.settings import load_settings
+from tests.databases import settings_url
 from tests.import_crash import kill_at
 
 SECRET = "s" * 40
@@ -17,7 +18,11 @@ SECRET = "s" * 40
 
 def settings_of(folder: Path):
     return load_settings(
-        data_dir=folder / "data", secret_key=SECRET, sync_seconds=1, _env_file=None
+        data_dir=folder / "data",
+        database_url=settings_url(folder),
+        secret_key=SECRET,
+        sync_seconds=1,
+        _env_file=None,
     )
 
 

@@ -34,6 +34,7 @@ from data.ledger.posting import Poster
 from data.ledger.price_books import add_rate_list, new_rate_list
 from data.ledger.wallet import Credit, Posting
 from data.settings import load_settings
+from tests.databases import settings_url
 from tests.live import NOW, PASSWORD
 from tests.web_app import Browser
 from tests.web_client import page_request
@@ -55,8 +56,8 @@ def opened(tmp_path_factory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("gates")
     (folder / "clock.txt").write_text(NOW.isoformat())
     settings = load_settings(
-        data_dir=folder / "data", clock_file=folder / "clock.txt", secret_key="s" * 40,
-        _env_file=None,
+        data_dir=folder / "data", database_url=settings_url(folder),
+        clock_file=folder / "clock.txt", secret_key="s" * 40, _env_file=None,
     )  # fmt: skip
     installation = open_installation(settings, is_demo=True)
     prices = [Rate(new_id(), metric.id, 10_000, metric.unit.size) for metric in METRICS]

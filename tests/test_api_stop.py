@@ -26,6 +26,7 @@ from data import tables as t
 from data.access.keys import add_key
 from data.installation import Installation, open_installation
 from data.settings import load_settings
+from tests.databases import settings_url
 from tests.live import NOW, OWNER, fill
 from tests.web_client import WebClient
 
@@ -49,7 +50,9 @@ class Running:
 
 
 def opened(folder: Path) -> Installation:
-    settings = load_settings(data_dir=folder, secret_key=SECRET, _env_file=None)
+    settings = load_settings(
+        data_dir=folder, database_url=settings_url(folder), secret_key=SECRET, _env_file=None
+    )
     return open_installation(settings)
 
 

@@ -41,6 +41,7 @@ from data.proof.verify import verify
 from data.settings import load_settings
 from tests.builders import UNIT_PRICE_MICROS as PRICE
 from tests.builders import sms
+from tests.databases import ON_POSTGRESQL, settings_url
 from tests.ledger_builder import scope
 
 ONE = timedelta(microseconds=1)
@@ -61,11 +62,13 @@ names = itertools.count(1)
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory) -> Iterator[Installation]:
     """One real installation; each example has an account of its own in it."""
-    given = {"data_dir": tmp_path_factory.mktemp("live"), "secret_key": "s" * 40}
+    folder = tmp_path_factory.mktemp("live")
+    given = {"data_dir": folder, "database_url": settings_url(folder), "secret_key": "s" * 40}
     installation = open_installation(load_settings(**given, _env_file=None), is_demo=True)
     installation.clock = FixedClock(datetime(2026, 1, 1, tzinfo=UTC))
     engine = installation.database.writer_engine
-    listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
+    if not ON_POSTGRESQL:
+        listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
     engine.dispose()
     prices = [Rate(new_id(), metric.id, PRICE) for metric in METRICS]
     rates = new_rate_list("standard", "USD", None, prices, "default")

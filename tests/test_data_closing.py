@@ -32,6 +32,7 @@ from data.writer import Writer
 from tests import demos
 from tests.builders import UNIT_PRICE_MICROS as PRICE
 from tests.builders import Ledger, at, day, sms
+from tests.databases import settings_url
 
 MADE = at("2026-09-10 12:00")
 FINAL = "closed periods: nothing booked afterwards"
@@ -280,7 +281,13 @@ def test_what_came_into_a_closed_period_is_named(
 
 
 def opened(folder: Path, now: str, *, is_demo: bool = False, **settings: Any) -> Installation:
-    given = {"data_dir": folder, "secret_key": "s" * 40, "sync_seconds": 3600, "_env_file": None}
+    given = {
+        "data_dir": folder,
+        "database_url": settings_url(folder),
+        "secret_key": "s" * 40,
+        "sync_seconds": 3600,
+        "_env_file": None,
+    }
     installation = open_installation(load_settings(**{**given, **settings}), is_demo=is_demo)
     installation.clock = FixedClock(at(now))
     return installation

@@ -70,7 +70,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def is_empty(target: ImportTarget) -> bool:
     counts = [
         rows(target, f"SELECT COUNT(*) FROM {table}")[0][0]
-        for table in ("events", "usage_lines", "wallet_entries", "imports", "campaigns", "facts")
+        for table in ("events", "usage_lines", "wallet_entries", "imports", "campaigns")
     ]
     return not any(counts) and not (target.data_dir / "imports").exists()
 

@@ -34,6 +34,7 @@ from data.identity import Pseudonyms
 from data.installation import Installation
 from data.settings import Settings
 from tests.builders import NOON, open_truth
+from tests.databases import of_sqlite
 
 PASSWORD = "correct horse battery"
 EMAIL = "ann@acme.example"
@@ -216,6 +217,7 @@ def test_the_audit_log_names_the_sign_in_and_no_address(opened):
     assert HERE not in str(tuple(entry))
 
 
+@of_sqlite
 def test_no_secret_reaches_the_files(opened, tmp_path):
     token = enter(opened)
     with pytest.raises(SignInError):

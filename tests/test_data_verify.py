@@ -16,8 +16,10 @@ from data.analytics.sync import sync_all
 from data.database import Database
 from data.ledger.guards import create_guards, drop_guards
 from data.proof.verify import Report, verify
+from tests.databases import of_sqlite
 from tests.ledger_builder import NOW, TRUTH, LedgerBuilder, Line, open_store, open_truth
 
+pytestmark = of_sqlite  # alters the file behind the product's back
 WALLET = "wallet: lots = entries = balance"
 AFTER = "wallet: balance after each entry"
 LOTS = "wallet: each lot = granted less drawn"

@@ -20,6 +20,7 @@ from data.analytics.sync import sync_all
 from data.installation import Installation, open_installation
 from data.settings import load_settings
 from tests.components_reading import hrefs, rows, with_class, words
+from tests.databases import settings_url
 from tests.live import NOW, FaultyReader, fill, post, usage_of
 
 Render = Callable[..., Any]
@@ -60,7 +61,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     clock = folder / "clock"
     clock.write_text(NOW.isoformat())
     settings = load_settings(
-        data_dir=folder / "data", clock_file=clock, secret_key="s" * 40, _env_file=None
+        data_dir=folder / "data",
+        database_url=settings_url(folder),
+        clock_file=clock,
+        secret_key="s" * 40,
+        _env_file=None,
     )
     installation = open_installation(settings, is_demo=True)
     fill(installation)
