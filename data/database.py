@@ -124,6 +124,11 @@ def open_database(url: str) -> Database:
     )  # fmt: skip
 
 
+def can_write(connection: Connection) -> bool:
+    """Whether a connection is a writer's; a reader on PostgreSQL may not even lock a row."""
+    return not connection.get_execution_options().get("postgresql_readonly", False)
+
+
 def take_turn(connection: Connection, name: str) -> None:
     """Waits until no other transaction is at ``name``; ends with the caller's transaction.
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -22,9 +23,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from billing.errors import ProductError
+from data.announcing import tell_as
 from data.changes import begin_changes, changed_accounts
 from data.database import Database
 from data.phases import phase
@@ -40,6 +42,7 @@ MOST_ACCOUNT_ROWS = 20_000  # waiting, of one account
 SLICE_ROWS = 100  # in one transaction, while decisions wait
 ALONE_ROWS = 500  # in one transaction, while none do
 RETRY_SECONDS = 1
+DEADLOCK_TRIES = 3
 SCRATCH = "writer_scratch"
 _log = logging.getLogger(__name__)
 
@@ -78,6 +81,7 @@ class Writer:
     """Runs writes one after another on a thread of its own; ``close`` drains the queue."""
 
     def __init__(self, database: Database, *, slice_rows: int = SLICE_ROWS) -> None:
+        self.name = str(uuid.uuid4())  # by which this process knows its own news
         self._database = database
         self._slice_rows = slice_rows
         self._decisions: deque[_Job] = deque()
@@ -220,8 +224,9 @@ class Writer:
         try:
             with self._database.write() as connection:
                 begin_changes(connection)
+                tell_as(connection, self.name)
                 connection.info[SCRATCH] = {}
-                for group in _groups(jobs):
+                for group in _groups(connection, jobs):
                     results += _run_in_savepoint(connection, group)
                 if not _is_still_open(connection):
                     raise _LostTransactionError
@@ -258,16 +263,22 @@ def scratch(connection: Connection) -> dict[str, Any]:
     return shared
 
 
-def _groups(jobs: Sequence[_Job]) -> list[list[_Job]]:
-    """What shares a savepoint: pieces of one account that say how they are finished."""
+def _groups(connection: Connection, jobs: Sequence[_Job]) -> list[list[_Job]]:
+    """What shares a savepoint: pieces of one account that say how they are finished.
+
+    On PostgreSQL decisions first, then accounts by their ids: processes that lock accounts in the
+    same order don't wait for each other in a circle.
+    """
     groups: dict[object, list[_Job]] = {}
     for job in jobs:
         groups.setdefault(job.account_id if job.finish else id(job), []).append(job)
-    return list(groups.values())
+    if connection.dialect.name == "sqlite":
+        return list(groups.values())
+    return sorted(groups.values(), key=lambda group: group[0].account_id or "")
 
 
 def _run_in_savepoint(
-    connection: Connection, jobs: Sequence[_Job]
+    connection: Connection, jobs: Sequence[_Job], tries: int = DEADLOCK_TRIES
 ) -> list[tuple[_Job, Any, BaseException | None]]:
     if not jobs[0].rows:
         connection.info[SCRATCH] = {}
@@ -281,6 +292,8 @@ def _run_in_savepoint(
         connection.info[SCRATCH] = {}
         if not _is_still_open(connection):
             raise _LostTransactionError from error
+        if tries and _is_deadlock(error):
+            return _run_in_savepoint(connection, jobs, tries - 1)
         if len(jobs) == 1:
             return [(jobs[0], None, _as_refusal(error))]
     return [result for job in jobs for result in _run_in_savepoint(connection, [job])]
@@ -300,6 +313,11 @@ def _is_still_open(connection: Connection) -> bool:
         # undo that says nothing.
         return bool(raw.info.transaction_status.name == "INTRANS")
     return bool(raw.in_transaction)
+
+
+def _is_deadlock(error: BaseException) -> bool:
+    """Whether PostgreSQL undid a savepoint's locks, because two processes waited in a circle."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == "40P01"
 
 
 def _beginning(error: OperationalError) -> OperationalError:

@@ -114,7 +114,8 @@ class Tenant:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with self.installation.database.read() as connection:
-            return [tuple(row) for row in connection.execute(text(sql), {"id": self.id})]
+            found = connection.execute(text(sql), {"id": self.id}).all()
+        return [tuple(str(v) if isinstance(v, date) else v for v in row) for row in found]
 
     @property
     def closed(self) -> tuple[date, date] | None:

@@ -22,16 +22,14 @@ from billing.records import record
 from data import tables as t
 from data.changes import mark_changed
 from data.columns import to_micros
+from data.database import can_write
 from data.identity import new_id
 from data.ledger.bulk import StoredDays, insert_rows
 
 MOST_MICROS = 10**17  # of one wallet: a hundred billion, far from where integers end
 # Made once: making a statement costs several times what running it on a row does.
-_LOCK = (
-    select(t.balances.c.posted_micros)
-    .where(t.balances.c.account_id == bindparam("account"))
-    .with_for_update()
-)
+_POSTED = select(t.balances.c.posted_micros).where(t.balances.c.account_id == bindparam("account"))
+_LOCK = _POSTED.with_for_update()
 _LOTS = (
     select(t.credit_lots, t.lot_balances.c.remaining_micros)
     .join(t.lot_balances, t.lot_balances.c.lot_id == t.credit_lots.c.id)
@@ -114,8 +112,12 @@ class OpenWallet:
 
     @classmethod
     def open(cls, connection: Connection, account: Account) -> OpenWallet:
-        """Locks the account's balance and loads what is left of its lots."""
-        posted = connection.scalar(_LOCK, {"account": account.id})
+        """Locks the account's balance and loads what is left of its lots.
+
+        In a reader's transaction, as of a dry run, nothing is locked.
+        """
+        balance = _LOCK if can_write(connection) else _POSTED
+        posted = connection.scalar(balance, {"account": account.id})
         rows = connection.execute(_LOTS, {"account": account.id}).all()
         lots = [
             Lot(
