@@ -137,11 +137,12 @@ class Ledger:
     """One truth with accounts, a price list of one price for everything, and readable reads."""
 
     folder: Path
+    opened: Database | None = None  # none: one of its own
     database: Database = field(init=False)
     accounts: dict[str, Account] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.database = open_truth(self.folder)
+        self.database = self.opened or open_truth(self.folder)
         prices = [Rate(new_id(), metric.id, UNIT_PRICE_MICROS) for metric in METRICS]
         with self.database.write() as connection:
             add_rate_list(

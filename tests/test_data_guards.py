@@ -23,7 +23,9 @@ from data.database import open_database, sqlite_url
 from data.ledger.guards import create_guards, drop_guards, guard_names
 from data.tables import APPEND_ONLY, metadata
 from tests.builders import open_truth
+from tests.databases import of_sqlite
 
+pytestmark = of_sqlite  # PostgreSQL's guards: test_data_postgres.py
 ATTEMPTS = ["UPDATE", "UPDATE OR REPLACE", "DELETE", "INSERT OR REPLACE", "REPLACE", "UPSERT"]
 # Everything else is a projection, a setting or a name, and may change.
 CHANGEABLE = {

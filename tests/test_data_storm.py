@@ -1,0 +1,185 @@
+"""A storm: slow and undone writers, readers that compare, a syncer that is killed at random.
+
+Nothing may be read wrong while it lasts, and nothing be missing or double when it is over.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from billing.clock import FixedClock
+from billing.lots import LotKind
+from billing.periods import Period
+from billing.queries import Filters
+from billing.usage import Dimension
+from data.analytics.lake import Lake
+from data.analytics.sync import sync_all
+from data.database import Database, open_database, sqlite_url
+from data.migrate import migrate
+from data.proof.verify import verify
+from data.reading.usage_reader import LedgerReader
+from data.tables import usage_lines
+from tests import databases
+from tests.builders import NOON, Ledger, sms
+from tests.ledger_builder import account, scope
+
+ROOT = Path(__file__).parents[1]
+ACCOUNTS = [f"tenant-{n}" for n in range(5)]
+WRITERS, READERS = 8, 4
+SLOWEST_SECONDS = 0.4
+WHENEVER = Period(date(2026, 1, 1), date(2027, 1, 1))
+BY = ([], [Dimension.DAY], [Dimension.METRIC, Dimension.STATUS], [Dimension.CAMPAIGN])
+
+
+@dataclass
+class Storm:
+    """What goes on at once, and what went wrong."""
+
+    ledger: Ledger
+    folder: Path
+    url: str
+    is_over: threading.Event = field(default_factory=threading.Event)
+    wrong: list[str] = field(default_factory=list)
+    comparisons: int = 0
+    exact: int = 0  # comparisons during which nothing was written to the account
+    kills: int = 0
+    undone: int = 0
+    counting: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def database(self) -> Database:
+        return self.ledger.database
+
+    def write(self, number: int) -> None:
+        """One transaction of a random account: one or more pieces, at times slow or undone."""
+        rng = random.Random(f"{number}-{time.monotonic()}")
+        account_id = rng.choice(ACCOUNTS)
+        slow = rng.random() < 0.2
+        is_undone = rng.random() < 0.2
+        with self.database.write() as connection:
+            poster = self.ledger.poster(connection, account_id)
+            for piece in range(rng.randint(1, 3)):
+                names = [f"{number}-{time.monotonic_ns()}-{piece}-{n}" for n in range(7)]
+                poster.post([sms(name, campaign=rng.choice("xyz")) for name in names])
+                poster.flush()
+                if slow:
+                    time.sleep(rng.random() * SLOWEST_SECONDS)
+            if is_undone:
+                connection.rollback()
+        with self.counting:
+            self.undone += is_undone
+
+    def truth(self, account_id: str) -> tuple[int, int]:
+        lines = usage_lines.c
+        sums = select(func.count(), func.coalesce(func.sum(lines.cost_micros), 0))
+        with self.database.read() as connection:
+            count, cost = connection.execute(sums.where(lines.account_id == account_id)).one()
+        return int(count), int(cost)
+
+    def read(self, reader: LedgerReader, turn: int) -> None:
+        """Compares what the product says of an account with the plain sums of the ledger."""
+        account_id, by = ACCOUNTS[turn % len(ACCOUNTS)], BY[turn % len(BY)]
+        who = scope(account(account_id))
+        before = self.truth(account_id)
+        cells = reader.usage(who, WHENEVER, by, Filters()).cells
+        after = self.truth(account_id)
+        found = sum(cell.count for cell in cells), sum(cell.cost_micros for cell in cells)
+        if not before[0] <= found[0] <= after[0] or found[0] % 7 or found[1] * 7 % found[0]:
+            self.wrong.append(f"{account_id} {by}: {found}, between {before} and {after}")
+        if before == after and found != before:
+            self.wrong.append(f"{account_id} {by}: {found}, not {before}")
+        with self.counting:
+            self.comparisons += 1
+            self.exact += before == after
+
+    def kill_syncers(self) -> None:
+        rng = random.Random(7)
+        while not self.is_over.is_set():
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.sync_forever", self.url, str(self.folder)], cwd=ROOT
+            )
+            self.is_over.wait(1.0 + rng.random() * 2)
+            if process.poll() is not None:
+                self.wrong.append(f"the syncer ended by itself: {process.returncode}")
+            process.kill()
+            process.wait(20)
+            self.kills += 1
+
+    def keep(self, work: Callable[[int], None]) -> threading.Thread:
+        """Repeats until it is over; what is raised is wrong."""
+
+        def repeat() -> None:
+            turn = 0
+            while not self.is_over.is_set():
+                try:
+                    work(turn)
+                except Exception as error:
+                    self.wrong.append(repr(error)[:500])
+                    return
+                turn += 1
+
+        thread = threading.Thread(target=repeat)
+        thread.start()
+        return thread
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def storm(request, tmp_path: Path) -> Iterator[Storm]:
+    if request.param == "sqlite":
+        url = sqlite_url(tmp_path / "truth.sqlite")
+    else:
+        url = databases.postgresql_url(tmp_path)
+    database = open_database(url)
+    migrate(database)
+    ledger = Ledger(tmp_path, database)
+    for account_id in ACCOUNTS:
+        ledger.add(account_id)
+        ledger.credit(10**12, kind=LotKind.PAID, account_id=account_id)
+        ledger.post(*(sms(f"first-{n}") for n in range(7)), account_id=account_id)
+    yield Storm(ledger, tmp_path, url)
+    database.dispose()
+
+
+def rage(storm: Storm, seconds: float) -> None:
+    lake = Lake(storm.folder, storm.database)
+    readers = [LedgerReader(storm.database, lake, FixedClock(NOON)) for _ in range(READERS)]
+    threads = [storm.keep(lambda turn, n=n: storm.write(n)) for n in range(WRITERS)]
+    threads += [storm.keep(lambda turn, r=r: storm.read(r, turn)) for r in readers]
+    syncing = threading.Thread(target=storm.kill_syncers)
+    syncing.start()
+    storm.is_over.wait(seconds)
+    storm.is_over.set()
+    for thread in (*threads, syncing):
+        thread.join(60)
+    assert storm.wrong == []
+    sync_all(storm.database, lake)
+    report = verify(storm.database, lake)
+    assert report.passed, [check for check in report.checks if not check.passed]
+    print(f"{storm.comparisons} comparisons, {storm.exact} of them exact, {storm.kills} kills")
+    lake.close()
+
+
+def test_a_short_storm(storm: Storm):
+    rage(storm, 8)
+    assert storm.comparisons > 20
+    assert storm.kills > 1
+    assert storm.undone > 0
+
+
+@pytest.mark.long
+def test_a_long_storm(storm: Storm):
+    rage(storm, 150)
+    assert storm.comparisons > 1_000
+    assert storm.exact > 10
+    assert storm.kills > 20
