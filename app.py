@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.table import Table
 from sqlalchemy.exc import OperationalError
 
 from api.account_commands import account_app, key_app, user_app
+from api.backup_commands import backup, restore
 from api.console import console, demo_settings, errors, opened, parse_day, plain, progress_bar
 from billing.errors import InputError, ProductError
 from data.installation import Installation, open_installation, refuse_own_secret
@@ -29,6 +31,8 @@ for name, group in (
     ("account", account_app), ("user", user_app), ("key", key_app), ("rates", rates_app),
 ):  # fmt: skip
     app.add_typer(group, name=name)
+for command in (backup, restore):
+    app.command()(command)
 
 
 def main() -> None:
@@ -56,39 +60,99 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8050,
     demo: Annotated[bool, typer.Option("--demo", help="Serve the seeded demo.")] = False,
+    workers: Annotated[int, typer.Option(help="Processes, on PostgreSQL.")] = 1,
+    sockets: Annotated[str, typer.Option(hidden=True)] = "",
+    parent: Annotated[int, typer.Option(hidden=True)] = -1,
 ) -> None:
     """Serves the whole product: screens and background jobs."""
-    from api.listening import LOOPBACK, refuse_busy_port, start_notes
-    from data.importers.importing import stop_stale_imports
+    from api.listening import listen_at
 
     settings = effective_settings(demo_settings() if demo else load_settings(), host, port)
     configure_logging(settings.log_level, settings.log_format)
-    refuse_busy_port(host, port)
-    if not demo:
-        refuse_own_secret(settings)
-    elif host not in LOOPBACK:
-        console.print("[bold yellow]![/] The demo's passwords are public, and so is this address.")
-    installation = open_installation(settings, is_demo=demo)
+    if sockets:
+        _work(settings, sockets, parent)
+        return
+    if workers != 1:
+        from api.workers import refuse_workers
+
+        refuse_workers(workers, settings.truth_url)
+    with listen_at(host, port) as listeners:
+        if not demo:
+            refuse_own_secret(settings)
+        if workers == 1:
+            _serve_at(listeners, settings, host, port, is_demo=demo)
+        else:
+            _serve_by(workers, listeners, settings, host, port)
+
+
+def _work(settings: Settings, sockets: str, parent: int) -> None:
+    """One worker of ``_serve_by``: a server on the parent's sockets, for as long as it lives."""
+    from api.server import build_server
+    from api.server import serve as run
+    from api.workers import inherited, render_index, stop_with_parent
+
+    stop_with_parent(parent)
+    application = build_server(open_installation(settings))
+    render_index(application.state.screens)
+    run(application, inherited(sockets), settings.log_level)
+
+
+def _serve_by(
+    count: int, sockets: list[socket.socket], settings: Settings, host: str, port: int
+) -> None:
+    """Readies the ledger once, then lets ``count`` processes serve it."""
+    from api.listening import start_notes
+    from api.workers import Workers
+    from data.importers.ledger import stop_stale_imports
+
+    installation = open_installation(settings)
+    try:
+        _print_settings(settings)
+        stop_stale_imports(installation.database, settings.data_dir, installation.clock.now())
+        notes = list(start_notes(installation, host))
+    finally:
+        installation.close()
+    _print_address(notes, settings, host, port)
+    command = [sys.executable, str(Path(__file__).resolve()), "serve", "--host", host]
+    sys.exit(Workers([*command, "--port", str(port)], sockets, count).run())
+
+
+def _serve_at(
+    sockets: list[socket.socket], settings: Settings, host: str, port: int, *, is_demo: bool
+) -> None:
+    """Opens the installation and serves it; what takes long is begun beside each other."""
+    installation = open_installation(settings, is_demo=is_demo)
     installation.open_lake_beside()
     _print_settings(settings)
-    from api.server import build_server  # two thirds of a start, while analytics open
-    from api.server import serve as run
+    from api.listening import LOOPBACK, start_notes
+    from api.quick_start import loading
 
-    loader = _load_demo_beside(installation) if demo else None
-    if not demo:
-        stop_stale_imports(installation.database, settings.data_dir, installation.clock.now())
-    application = build_server(
-        installation,
-        is_demo=demo,
-        demo_people=_demo_people() if demo else (),
-        on_stop=loader.terminate if loader else None,
-    )
-    for each in () if demo else start_notes(installation, host):
+    with loading():
+        from api.server import build_server  # two thirds of a start, while analytics open
+        from api.server import serve as run
+        from data.importers.ledger import stop_stale_imports
+
+        loader = _load_demo_beside(installation) if is_demo else None
+        if not is_demo:
+            stop_stale_imports(installation.database, settings.data_dir, installation.clock.now())
+        application = build_server(
+            installation,
+            is_demo=is_demo,
+            demo_people=_demo_people() if is_demo else (),
+            on_stop=loader.terminate if loader else None,
+        )
+    if is_demo and host not in LOOPBACK:
+        console.print("[bold yellow]![/] The demo's passwords are public, and so is this address.")
+    _print_address(() if is_demo else start_notes(installation, host), settings, host, port)
+    run(application, sockets, settings.log_level)
+
+
+def _print_address(notes: Iterable[str], settings: Settings, host: str, port: int) -> None:
+    for each in notes:
         console.print(f"[bold yellow]![/] {plain(each)}", soft_wrap=True)
     listens_at = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     reached = f", reached as {settings.base_url}" if settings.base_url != listens_at else ""
     console.print(f"\nUsage Dashboard: [bold]{listens_at}[/]{reached}  (Ctrl-C stops it)\n")
-    run(application, host, port, settings.log_level)
 
 
 def _load_demo_beside(installation: Installation) -> subprocess.Popen[bytes]:
@@ -147,6 +211,8 @@ def rates_import(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show it.")] = False,
 ) -> None:
     """Takes a dated price list, checked and shown first."""
+    from rich.table import Table
+
     from data.console_reports import price_rows
     from data.importers.price_lists import import_rates, read_price_list, with_zeros
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from billing.errors import InputError
 from data.installation import Installation, open_installation
 from data.logs import configure_logging
 from data.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 DEMO_FOLDER = "demo"
 console = Console(highlight=False)
@@ -56,6 +59,8 @@ def parse_day(text: str, field: str) -> date:
 
 def progress_bar() -> Progress:
     """A bar on standard error that leaves nothing behind."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     return Progress(
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(), console=errors, transient=True,

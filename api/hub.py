@@ -20,12 +20,13 @@ from typing import Any, TypeVar
 
 from billing.errors import ProductError
 from billing.limits import limit
+from data.announcing import Listener
 from data.installation import Installation
 from data.reading.news import Place, places_of
 
 T = TypeVar("T")
 
-POLL_SECONDS = 0.5  # how late another process' writes are noticed
+POLL_SECONDS = 0.5  # how late another process' writes are noticed where they aren't heard
 PACE_SECONDS = 0.25  # between two tellings of the same thing
 PACE_OF_COST = 2.0  # times what computing it took, when that is longer
 PACE_OF_STREAM = 0.002  # more for each open stream
@@ -80,6 +81,8 @@ class Hub:
         self._owners: Counter[str] = Counter()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._poller: asyncio.Task[None] | None = None
+        self._listener: Listener | None = None  # on PostgreSQL
+        self._is_unsure = True  # something may have been missed: look once more
         self._lock = threading.Lock()
         self._news: set[str] = set()  # accounts that changed, on their way to the loop
         self.is_closed = False
@@ -92,6 +95,11 @@ class Hub:
         """Begins to hear of changes."""
         self._loop = asyncio.get_running_loop()
         self._installation.writer.subscribe(self._committed)
+        database = self._installation.database
+        if database.dialect == "postgresql":
+            name = self._installation.writer.name
+            self._listener = Listener(database, name, self._committed, self._begin_hearing)
+            self._listener.start()
         self._poller = asyncio.create_task(self._poll())
 
     def close(self) -> None:
@@ -106,6 +114,8 @@ class Hub:
         if self._poller is not None:
             self._poller.cancel()
             await asyncio.gather(self._poller, return_exceptions=True)
+        if self._listener is not None:
+            await asyncio.to_thread(self._listener.stop)
         for pool in (self._rendering, self._reading):
             await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
         self._loop = None
@@ -206,7 +216,7 @@ class Hub:
 
     # --- changes -------------------------------------------------------------------------------
     def _committed(self, account_ids: frozenset[str]) -> None:
-        """On the writer's thread: hands over what changed, once however many commits there are."""
+        """On another thread: hands over what changed, once however many commits there are."""
         heard = account_ids & self._topics.keys()
         if not heard or self._loop is None:
             return
@@ -235,13 +245,22 @@ class Hub:
             for listening in topic.streams:
                 listening.wake.set()
 
+    def _begin_hearing(self) -> None:
+        """On the listener's thread: from now on nothing is missed, but just before it may be."""
+        self._is_unsure = True
+
     async def _poll(self) -> None:
-        """Notices what other processes write: imports, commands, the demo's loader."""
+        """Notices what other processes write: imports, commands, the demo's loader.
+
+        Where their commits are heard it looks only once each time hearing has begun.
+        """
         version = -1
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            if not self._topics:
+            is_hearing = self._listener is not None and self._listener.is_hearing
+            if not self._topics or (is_hearing and not self._is_unsure):
                 continue
+            self._is_unsure = False
             try:
                 version = await self._look(version)
             except Exception:  # a ledger that can't be read now may be readable in a moment

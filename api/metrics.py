@@ -17,10 +17,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from data.backlog import MOST_COUNTED_LINES
 from data.installation import Installation
 from data.jobs import Jobs
 from data.ledger.posting import Outcome
-from data.reading.position import ledger_order
 from data.writer import Commit
 
 PACKAGE = "usage-dashboard"
@@ -118,7 +118,7 @@ class _Parts(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The figures of this moment."""
-        for part in (self._queue, self._sync, self._streams, self._job_runs):
+        for part in (self._queue, self._sync, self._leading, self._streams, self._job_runs):
             try:
                 yield from part()
             except Exception:  # the other figures are what one looks at now
@@ -138,15 +138,30 @@ class _Parts(Collector):
             "usage_sync_age_seconds", "Since analytics last had everything.",
             value=self._jobs.sync_age_seconds,
         )  # fmt: skip
-        database = self._installation.database
-        position = self._installation.lake.position()
-        with database.read() as connection:
-            newest = ledger_order(database.dialect).newest(connection)
+        standing = self._jobs.standing()
         lag = GaugeMetricFamily(
-            "usage_sync_lag_lines", "Lines of the ledger that analytics lack.",
-            value=max(0, newest - position),
+            "usage_sync_lag_lines",
+            f"Lines of the ledger that analytics lack, counted up to {MOST_COUNTED_LINES}.",
+            value=standing.lines,
+        )
+        oldest = GaugeMetricFamily(
+            "usage_oldest_transaction_seconds",
+            "For how long a transaction that keeps analytics waiting is open (PostgreSQL).",
+            value=standing.transaction_seconds,
+        )
+        return [age, lag, oldest]
+
+    def _leading(self) -> list[Metric]:
+        leads = GaugeMetricFamily(
+            "usage_scheduler_leads", "1 in the process that runs the jobs, 0 in the others.",
+            value=float(self._jobs.lease.is_held),
         )  # fmt: skip
-        return [age, lag]
+        proof = self._jobs.last_proof()
+        differing = GaugeMetricFamily(
+            "usage_proof_differing_months", "Months that the last nightly proof found to differ.",
+            value=len(proof.differing) if proof else 0,
+        )  # fmt: skip
+        return [leads, differing]
 
     def _streams(self) -> list[Metric]:
         count = self._metrics.count_streams

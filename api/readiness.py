@@ -17,7 +17,9 @@ from typing import Protocol
 
 from sqlalchemy import text
 
+from data.backlog import Standing
 from data.installation import Installation
+from data.nightly import ProofState
 
 LONGEST_COMMIT_SECONDS = 30
 LEAST_DISK_BYTES = 100_000_000  # below it a commit may fail at any moment
@@ -45,6 +47,8 @@ class RunningJobs(Protocol):
     def is_running(self) -> bool: ...  # noqa: D102
     @property
     def sync_age_seconds(self) -> float: ...  # noqa: D102
+    def standing(self) -> Standing: ...  # noqa: D102
+    def last_proof(self) -> ProofState | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,9 @@ class Readiness:
             "disk": self._disk,
             "scheduler": self._scheduler,
             "sync": self._sync,
+            "tail": self._tail,
+            "transactions": self._transactions,
+            "proof": self._proof,
         }
         checks = {name: _state(name, check) for name, check in parts.items()}
         worst = max(checks.values(), key=list(State).index)
@@ -131,6 +138,19 @@ class Readiness:
         seconds = self.installation.settings.sync_seconds
         longest = max(LEAST_BEHIND_SECONDS, MOST_MISSED_SYNCS * seconds)
         return State.OK if self.jobs.sync_age_seconds <= longest else State.DEGRADED
+
+    def _tail(self) -> State:
+        """Lines that analytics lack are read from the ledger: exact, but slower the more."""
+        return State.DEGRADED if self.jobs.standing().is_long else State.OK
+
+    def _transactions(self) -> State:
+        """One that stays open keeps analytics from everything that came after it."""
+        return State.DEGRADED if self.jobs.standing().is_held_up else State.OK
+
+    def _proof(self) -> State:
+        """Until a night finds no difference: what was made again needs somebody to ask why."""
+        proof = self.jobs.last_proof()
+        return State.DEGRADED if proof is not None and proof.differing else State.OK
 
 
 def _state(name: str, check: Callable[[], State]) -> State:

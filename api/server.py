@@ -12,7 +12,7 @@ import importlib
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import FrameType
 
 import uvicorn
@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 
 from api.dash_app import build_dash
 from api.hub import Hub
+from api.listening import cannot_listen
 from api.probes import install_probes
 from api.problems import no_answer, problem
 from api.protection import protect
@@ -30,6 +31,7 @@ from api.screens import Screens
 from api.stream import install_stream
 from api.v1 import docs
 from api.v1.application import build_api
+from api.v1.event_shapes import cloud_event
 from api.web_auth import security_headers
 from billing.errors import shorten
 from billing.usage import UsageReader
@@ -38,6 +40,9 @@ from data.jobs import Jobs
 
 STOP_SECONDS = 5  # for open requests
 UNFINISHED_SECONDS = 1.0  # for a client to send the rest of a request, or to read on
+WARM_AFTER_SECONDS = 0.3
+# What writes a chart; what syncs; what DuckDB looks at before it takes the first parameter.
+WARM_MODULES = ("plotly.io.json", "data.analytics.sync", "pandas")
 
 
 def build_server(
@@ -63,9 +68,11 @@ def build_server(
         installation.lake.position()  # opens analytics before the first visitor waits for it
         jobs.start()
         await hub.start()
-        warming = asyncio.create_task(asyncio.to_thread(_warm_up))
+        warming = asyncio.create_task(_warm_up())
         yield
-        await warming
+        warming.cancel()
+        with suppress(asyncio.CancelledError):
+            await warming
         readiness.is_stopping = True
         if on_stop:
             on_stop()
@@ -78,6 +85,7 @@ def build_server(
     )
     server.state.readiness = readiness
     server.state.hub = hub
+    server.state.screens = screens
     protect(server, screens.server, installation.settings, metrics)
 
     @server.exception_handler(Exception)
@@ -107,16 +115,38 @@ def build_server(
     return server
 
 
-def _warm_up() -> None:
-    """Loads what the first chart needs, while the first visitor is still on the way."""
-    importlib.import_module("plotly.io.json")
+async def _warm_up() -> None:
+    """Loads, once the server answers, what a start goes without and the first visitor needs.
+
+    A thread that imports takes the interpreter from whoever is to be answered: it begins after
+    those who waited for the start.
+    """
+    await asyncio.sleep(WARM_AFTER_SECONDS)
+    await asyncio.to_thread(_load)
+
+
+def _load() -> None:
+    for name in WARM_MODULES:
+        importlib.import_module(name)
+    cloud_event.rebuild(raise_errors=True)
     gc.collect()
     gc.freeze()  # what is loaded by now stays: collections needn't walk it again
 
 
-def serve(application: FastAPI, host: str, port: int, log_level: str) -> None:
-    """Serves until told to stop; open requests get a few seconds to end."""
-    server = StoppingServer(server_config(application, host, port, log_level))
+def serve(application: FastAPI, sockets: list[socket.socket], log_level: str) -> None:
+    """Serves until told to stop; open requests get a few seconds to end.
+
+    ``sockets``: bound, as from ``listen_at``. Errors: ``InputError`` when another server began to
+    listen on one of them in the meantime.
+    """
+    host, port = sockets[0].getsockname()[:2]
+    config = server_config(application, host, port, log_level)
+    try:
+        for each in sockets:  # here: the event loop would keep a failure to itself
+            each.listen(config.backlog)
+    except OSError as error:
+        raise cannot_listen(error, host, port) from None
+    server = StoppingServer(config)
 
     def told_to_stop(sig: int, _: FrameType | None) -> None:
         """The signal again, once everything has been undone: then it is no failure."""
@@ -125,7 +155,7 @@ def serve(application: FastAPI, host: str, port: int, log_level: str) -> None:
 
     for sig in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sig, told_to_stop)
-    server.run()
+    server.run(sockets)
 
 
 class StoppingServer(uvicorn.Server):

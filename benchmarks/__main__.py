@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import importing, ingesting, rendering, streaming
+from benchmarks import browsing, importing, ingesting, rendering, streaming
 from benchmarks.tables import RESULTS, Results, machine, show, write
 
 
@@ -20,6 +20,7 @@ class Name(StrEnum):
     RENDERING = "rendering"
     INGESTING = "ingesting"
     STREAMING = "streaming"
+    BROWSING = "browsing"
 
 
 def main(
@@ -30,6 +31,9 @@ def main(
     large: Annotated[
         bool, typer.Option("--large", help="Also a million rows and twenty million lines.")
     ] = False,
+    largest: Annotated[
+        bool, typer.Option("--largest", help="Also a hundred million lines: 10 GB, an hour.")
+    ] = False,
 ) -> None:
     """Measures against the raw limit of this machine; keeps figures in benchmarks/RESULTS.md."""
     machines = [machine()]
@@ -39,12 +43,15 @@ def main(
         if only in (None, Name.IMPORTING):
             found += _importing(Path(folder), lines, is_large=large)
         if only in (None, Name.RENDERING):
-            found.append(_rendering(Path(folder), lines, is_large=large))
+            found.append(_rendering(Path(folder), lines, is_large=large, is_largest=largest))
         if only in (None, Name.INGESTING):
             count = lines or ingesting.EVENT_COUNT
             found.append(ingesting.measure(Path(folder) / "ingesting", count))
         if only in (None, Name.STREAMING):
             found.append(streaming.measure(Path(folder) / "streaming"))
+        if only in (None, Name.BROWSING):
+            count = lines or browsing.LINE_COUNT
+            found.append(browsing.measure(Path(folder) / "browsing", count))
     machines.append(machine())
     show(found)
     typer.echo(machines[1])
@@ -61,11 +68,12 @@ def _importing(scratch: Path, lines: int | None, *, is_large: bool) -> list[Resu
     return found
 
 
-def _rendering(scratch: Path, lines: int | None, *, is_large: bool) -> Results:
+def _rendering(scratch: Path, lines: int | None, *, is_large: bool, is_largest: bool) -> Results:
     if lines is not None:
         return rendering.measure(scratch, (lines,))
-    large = (rendering.LARGE_LINE_COUNT,) if is_large else ()
-    return rendering.measure(scratch, (rendering.LINE_COUNT, *large))
+    large = (rendering.LARGE_LINE_COUNT,) if is_large or is_largest else ()
+    largest = (rendering.LARGEST_LINE_COUNT,) if is_largest else ()
+    return rendering.measure(scratch, (rendering.LINE_COUNT, *large, *largest))
 
 
 if __name__ == "__main__":

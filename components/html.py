@@ -1,8 +1,10 @@
-"""Dash's HTML components with a lean constructor: a page is made of thousands of them.
+"""Dash's HTML elements, made and sent with less than a tenth of the work.
 
-They are Dash's own classes and refuse the same misspelt names. What Dash's generated constructors
-do beside that (they list all names anew for each element and try every prefix for every name) made
-a third of a page's time. A property that is none is not sent.
+They are Dash's own classes and refuse the same misspelt names. Two things differ. What Dash's
+generated constructors do for each element made a third of a page's time, and is done once for each
+class. And in the browser each Dash component watches the state of the whole page, so that a page
+of a thousand took seconds to change: an element that only shows something, having no id and no
+control below it, is sent as data inside one component, which ``assets/03-tree.js`` draws.
 """
 
 from __future__ import annotations
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from dash.html import *  # noqa: F403
 
 _WILDCARDS = ("data-", "aria-")
+_NOT_DRAWN = frozenset({"children", "n_clicks", "disable_n_clicks"})
+_NAMESPACE, _TYPE = "usage_components", "Tree"
+
+Tree = list[Any]  # tag, properties or 0, texts and trees
 
 
 class _Lean:
@@ -34,12 +40,41 @@ class _Lean:
             self.children = children
 
     def to_plotly_json(self) -> dict[str, Any]:
-        """The element as the browser's side of Dash takes it."""
-        return {
-            "props": {name: value for name, value in vars(self).items() if value is not None},
-            "type": self._type,
-            "namespace": self._namespace,
-        }
+        """The element as the browser's side takes it; a property that is none is not sent."""
+        tree = _drawn(self)
+        if tree is not None:
+            return {"props": {"tree": tree}, "type": _TYPE, "namespace": _NAMESPACE}
+        properties = {name: value for name, value in vars(self).items() if value is not None}
+        return {"props": properties, "type": self._type, "namespace": self._namespace}
+
+
+def _drawn(element: _Lean) -> Tree | None:
+    """The element with everything below it as data; none where something has to be a component."""
+    values = vars(element)
+    if values.get("id") is not None:
+        return None
+    properties = {
+        name: value
+        for name, value in values.items()
+        if value is not None and name not in _NOT_DRAWN
+    }
+    tree: Tree = [element._type.lower(), properties or 0]
+    return tree if _add(tree, element.children) else None
+
+
+def _add(tree: Tree, children: Any) -> bool:
+    """Puts children at the end of a tree; whether all of them could be."""
+    if isinstance(children, str | int | float):
+        tree.append(children)
+        return True
+    if children is None:
+        return True
+    if isinstance(children, list | tuple):
+        return all(_add(tree, each) for each in children)
+    below = _drawn(children) if isinstance(children, _Lean) else None
+    if below is not None:
+        tree.append(below)
+    return below is not None
 
 
 def _lean(dash_class: type) -> type:

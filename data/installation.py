@@ -17,6 +17,8 @@ from billing.errors import InputError
 from billing.money import MICROS_PER_UNIT
 from data.analytics.lake import Lake, LakeError
 from data.analytics.opening import open_lake
+from data.announcing import announce_changes
+from data.backup.unfinished import refuse_unfinished
 from data.clocks import open_clock
 from data.database import Database, open_database
 from data.identity import Pseudonyms
@@ -118,9 +120,12 @@ def open_installation(settings: Settings, *, is_demo: bool = False) -> Installat
         raise InputError(
             "USAGE_CLOCK_FILE", settings.clock_file, "leave it out: only demos and tests may set it"
         )
+    refuse_unfinished(settings.data_dir)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = open_database(settings.truth_url)
     migrate(database)
+    refuse_unfinished(settings.data_dir)  # one that began meanwhile would move the file away
+    announce_changes(database)
     return Installation(settings, open_clock(settings.clock_file), database, _secret(settings))
 
 

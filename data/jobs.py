@@ -1,8 +1,14 @@
-"""Background work of a server: APScheduler on a thread of its own, each job safe to repeat."""
+"""Background work of a server: APScheduler on a thread of its own, each job safe to repeat.
+
+Of many processes on one ledger only the one that holds the lease ``scheduler`` runs jobs; the
+others wait for it. A job asks before it begins and between its steps whether it still may; what
+it writes into the ledger is kept only under the lease (data/lease.py).
+"""
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,19 +18,27 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Connection
 
 from data.accounts import read_account
-from data.analytics.sync import expire, merge, sync_all
+from data.analytics.upkeep import expire, merge
+from data.backlog import LONG_TRANSACTION_SECONDS, TAIL_LIMIT_LINES, Backlog, Standing
 from data.clocks import SystemClock
-from data.demo import SANDBOX_ACCOUNT, extend_demo, read_progress, sandbox_tick
-from data.importers.importing import stop_stale_imports
+from data.importers.ledger import stop_stale_imports
 from data.installation import Installation
+from data.lease import DirectWrites, Fenced, Lease, LeaseLostError
 from data.ledger.closing import close_due
 from data.ledger.expiry import expire_due
+from data.nightly import ProofState, is_due, last_proof, prove_and_mend
 
+LEASE = "scheduler"
 DEMO_SECONDS = 20
+WATCH_SECONDS = 30
 EXPIRY_SECONDS = 60
 CLOSING_SECONDS = 2 * 60
+PROOF_SECONDS = 10 * 60  # between two looks whether the night's proof is due
 MERGE_SECONDS = 15 * 60
 CLEAN_SECONDS = 60 * 60
+WARN_AGAIN_SECONDS = 10 * 60
+CLOCK_SLACK_SECONDS = 5
+AT_ONCE = "close_periods"  # what became due while nothing ran
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +54,10 @@ class JobRecord:
     failures: int = 0
 
 
+class _StoppedError(Exception):
+    """The server stops: what the job has done so far is whole."""
+
+
 class Jobs:
     """What runs beside the requests: analytics catch up and stay tidy, credit expires on time."""
 
@@ -47,51 +65,117 @@ class Jobs:
         self._installation = installation
         self._is_demo = is_demo
         self.records: dict[str, JobRecord] = {}
+        self.backlog = Backlog(installation.database, lambda: installation.lake)
+        self._intervals: dict[str, timedelta] = {}
+        self._stopping = threading.Event()
+        self._warned_at: dict[str, float] = {}
+        on_postgresql = installation.database.dialect == "postgresql"
+        self.lease = Lease(
+            installation.database,
+            DirectWrites(installation.database) if on_postgresql else installation.writer,
+            LEASE, on_taken=self._begin_leading, on_lost=self._end_leading,
+            on_kept=self._follow_clock,
+        )  # fmt: skip
+        self._writer = Fenced(self.lease, installation.writer)
         self._scheduler = BackgroundScheduler(
-            job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": 60},
+            job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
             timezone="UTC",
         )
         logging.getLogger("apscheduler").setLevel(logging.WARNING)
         self._every(installation.settings.sync_seconds, "sync", self._sync)
-        self._every(MERGE_SECONDS, "merge", lambda: merge(installation.lake))
+        self._every(MERGE_SECONDS, "merge", lambda: merge(installation.lake, go_on=self._go_on))
         self._every(
             CLEAN_SECONDS, "clean", lambda: expire(installation.lake, installation.clock.now())
         )
         self._every(EXPIRY_SECONDS, "expire_credit", self._expire_credit)
-        self._every(CLOSING_SECONDS, "close_periods", self._close_periods)
+        self._every(CLOSING_SECONDS, AT_ONCE, self._close_periods)
+        self._every(PROOF_SECONDS, "nightly_proof", self._prove)
+        self._every(WATCH_SECONDS, "watch", self._watch)
         if is_demo:
             self._every(DEMO_SECONDS, "demo", self._live_demo)
 
+    # --- life ------------------------------------------------------------------------------
     def start(self) -> None:
-        """Begins; the first run of each job comes after its first interval.
+        """Begins to lead, or to wait for it. The first run of a job comes after its interval.
 
         Only periods that became due while nothing ran are closed at once.
         """
-        self._scheduler.start()
-        self._scheduler.modify_job("close_periods", next_run_time=SystemClock().now())
+        self._scheduler.start(paused=True)
+        self.lease.start()
 
     def stop(self) -> None:
-        """Ends, waiting for what is running."""
+        """Ends, waiting for what is running, and lets another process lead at once."""
+        self._stopping.set()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
+        self.lease.stop()
 
+    # --- how it goes -----------------------------------------------------------------------
     @property
     def is_running(self) -> bool:
-        """Whether jobs are being started."""
-        return bool(self._scheduler.running)
+        """Whether jobs are being started, here or in another process."""
+        return bool(self._scheduler.running) and self.lease.is_alive and self.lease.has_leader
 
     @property
     def sync_age_seconds(self) -> float:
-        """How long ago analytics last had everything; since the start, before the first time."""
-        return time.monotonic() - self.records["sync"].done_at
+        """How long ago analytics last had everything; since the start, before the first time.
+
+        In a process that doesn't lead: for how long it has seen lines wait.
+        """
+        if self.lease.is_held:
+            return time.monotonic() - self.records["sync"].done_at
+        return self.backlog.still_seconds
+
+    def standing(self) -> Standing:
+        """What analytics haven't taken in."""
+        return self.backlog.standing()
+
+    def last_proof(self) -> ProofState | None:
+        """What the last nightly proof found, whichever process made it."""
+        with self._installation.database.read() as connection:
+            return last_proof(connection)
+
+    # --- leading ---------------------------------------------------------------------------
+    def _begin_leading(self) -> None:
+        now = SystemClock().now()
+        self.records["sync"].done_at = time.monotonic()
+        for name, interval in self._intervals.items():
+            first = now if name == AT_ONCE else now + interval
+            self._scheduler.modify_job(name, next_run_time=first)
+        self._scheduler.resume()
+
+    def _end_leading(self) -> None:
+        self._scheduler.pause()
+
+    def _follow_clock(self) -> None:
+        """Jobs are set for an hour of the day: a clock put back must not keep them waiting."""
+        now = SystemClock().now()
+        slack = timedelta(seconds=CLOCK_SLACK_SECONDS)
+        for job in self._scheduler.get_jobs():
+            if job.next_run_time and job.next_run_time > now + self._intervals[job.id] + slack:
+                _log.warning("the clock was put back: job %s is set anew", job.id)
+                job.modify(next_run_time=now)
+
+    def _go_on(self) -> None:
+        """Between the steps of a job: raises when it must not go on here."""
+        if self._stopping.is_set():
+            raise _StoppedError
+        if not self.lease.is_held:
+            raise LeaseLostError(LEASE)
 
     def _every(self, seconds: int, name: str, work: Callable[[], object]) -> None:
         record = self.records[name] = JobRecord(time.monotonic())
+        self._intervals[name] = timedelta(seconds=seconds)
 
         def run() -> None:
+            if self._stopping.is_set() or not self.lease.is_held:
+                return
             record.runs += 1
             try:
                 work()
+            except (_StoppedError, LeaseLostError):
+                _log.info("job %s ended early: it goes on where it may", name)
+                return
             except Exception:
                 record.failures += 1
                 raise  # the scheduler logs it and goes on
@@ -99,18 +183,25 @@ class Jobs:
 
         self._scheduler.add_job(run, "interval", seconds=seconds, id=name, name=name)
 
+    # --- jobs ------------------------------------------------------------------------------
     def _sync(self) -> None:
-        result = sync_all(
-            self._installation.database, self._installation.lake, clock=self._installation.clock
-        )
-        if result.rows:
-            _log.debug("analytics took in %s rows", result.rows)
+        from data.analytics.sync import sync  # with pyarrow: no start needs it
+
+        installation, rows = self._installation, 0
+        is_caught_up = False
+        while not is_caught_up:
+            self._go_on()
+            result = sync(installation.database, installation.lake, clock=installation.clock)
+            rows += result.rows
+            is_caught_up = result.is_caught_up
+        if rows:
+            _log.debug("analytics took in %s rows", rows)
 
     def _expire_credit(self) -> None:
         """A demo that is still loading lives in the past: its credit expires as it loads."""
         if not self._is_demo or self._is_demo_loaded():
             now = self._installation.clock.now()
-            self._installation.writer.write(lambda connection: expire_due(connection, now))
+            self._writer.write(lambda connection: expire_due(connection, now))
 
     def _close_periods(self) -> None:
         """Closes billing periods that ended long enough ago.
@@ -120,6 +211,8 @@ class Jobs:
         """
         installation = self._installation
         if self._is_demo:
+            from data.demo import extend_demo
+
             if not self._is_demo_loaded():
                 return
             extend_demo(installation.database, installation.clock, installation.pseudonyms)
@@ -127,19 +220,56 @@ class Jobs:
             settings = installation.settings
             stop_stale_imports(installation.database, settings.data_dir, installation.clock.now())
         closed = close_due(
-            installation.database, installation.writer, installation.clock,
+            installation.database, self._writer, installation.clock,
             timedelta(hours=installation.settings.close_after_hours),
         )  # fmt: skip
         if closed:
             _log.info("billing periods closed: %s", closed)
 
+    def _prove(self) -> None:
+        """The night's proof, if it is due; not of a demo that is still being filled."""
+        if self._is_demo and not self._is_demo_loaded():
+            return
+        if is_due(self.last_proof(), self._installation.clock.now()):
+            state = prove_and_mend(self._installation, self._writer, self._go_on)
+            _log.info("nightly proof: %s months, %s differed", state.month_count,
+                      len(state.differing))  # fmt: skip
+
+    def _watch(self) -> None:
+        """Says so in the log when analytics fall behind, now and again while they do."""
+        standing = self.standing()
+        self._warn(
+            "tail", standing.is_long,
+            f"{standing.lines:,} lines or more aren't in analytics, above {TAIL_LIMIT_LINES:,}: "
+            "figures stay exact, but pages get slower",
+        )  # fmt: skip
+        self._warn(
+            "transaction", standing.is_held_up,
+            f"a transaction of the database has been open for {standing.transaction_seconds:.0f} "
+            f"s, above {LONG_TRANSACTION_SECONDS:.0f}: analytics can't take in what came after it",
+        )  # fmt: skip
+
+    def _warn(self, name: str, is_wrong: bool, message: str) -> None:
+        if not is_wrong:
+            if self._warned_at.pop(name, None) is not None:
+                _log.info("what was warned of is over: %s", name)
+            return
+        now = time.monotonic()
+        if now - self._warned_at.get(name, float("-inf")) >= WARN_AGAIN_SECONDS:
+            self._warned_at[name] = now
+            _log.warning("%s", message)
+
     def _is_demo_loaded(self) -> bool:
+        from data.demo import read_progress
+
         with self._installation.database.read() as connection:
             progress = read_progress(connection)
         return progress is not None and progress.is_done
 
     def _live_demo(self) -> None:
         """New usage of the demo's accounts since the last run, and some in the sandbox."""
+        from data.demo import SANDBOX_ACCOUNT, extend_demo, sandbox_tick
+
         installation = self._installation
 
         def tick(connection: Connection) -> int:
@@ -148,4 +278,4 @@ class Jobs:
 
         if self._is_demo_loaded():
             extend_demo(installation.database, installation.clock, installation.pseudonyms)
-            installation.writer.write(tick)
+            self._writer.write(tick)

@@ -74,9 +74,9 @@ def steady_seconds() -> float:
 class Lease:
     """One process's part in one lease; a thread of its own keeps it, or waits for it.
 
-    ``writes``: how rows are written, on SQLite the process's one writer. ``on_taken`` and
-    ``on_lost`` are called on that thread, and must not wait for the ledger. A lost lease may be
-    noticed first by whoever asks ``is_held``.
+    ``writes``: how rows are written, on SQLite the process's one writer. ``on_taken``,
+    ``on_lost`` and, at each renewal, ``on_kept`` are called on that thread, and must be quick.
+    A lost lease may be noticed first by whoever asks ``is_held``.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class Lease:
         *,
         on_taken: Callable[[], object] | None = None,
         on_lost: Callable[[], object] | None = None,
+        on_kept: Callable[[], object] | None = None,
         ttl_seconds: float = TTL_SECONDS,
     ) -> None:
         self.name = name
@@ -95,6 +96,7 @@ class Lease:
         self._writes = writes
         self._on_taken = on_taken
         self._on_lost = on_lost
+        self._on_kept = on_kept
         self._ttl_seconds = ttl_seconds
         self._renew_seconds = min(RENEW_SECONDS, ttl_seconds / 3)
         self._look_seconds = min(LOOK_SECONDS, ttl_seconds / 12)
@@ -158,6 +160,12 @@ class Lease:
         Errors: ``LeaseLostError``; nothing of the caller's transaction may then be kept.
         """
         fence = self.fence
+        if connection.dialect.name == "postgresql":
+            # The lock below must not outlive a holder that is asleep, or cut off from the server.
+            milliseconds = round(self._ttl_seconds * 1000)
+            connection.exec_driver_sql(
+                f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}"
+            )
         mine = (
             select(leases.c.fence)
             .where(
@@ -166,20 +174,11 @@ class Lease:
                 leases.c.fence == fence,
                 leases.c.until != RELEASED,
             )
-            .with_for_update(read=True)
+            .with_for_update(read=True, key_share=True)  # renewing goes on beside it
         )
         if connection.scalar(mine) is None:
             raise LeaseLostError(self.name)
         return fence
-
-    def write(self, work: Callable[[Connection], T]) -> T:
-        """``Writes``, but what is written is kept only while the lease is held."""
-
-        def fenced(connection: Connection) -> T:
-            self.require(connection)
-            return work(connection)
-
-        return self._writes.write(fenced)
 
     # --- keeping and taking ----------------------------------------------------------------
     def _run(self) -> None:
@@ -201,6 +200,7 @@ class Lease:
         begun = steady_seconds()
         if self._changed(self._fence, None):
             self._deadline = begun + TRUST * self._ttl_seconds
+            self._tell(self._on_kept)
             return
         _log.warning("the lease %s was taken over: fence %s is past", self.name, self._fence)
         self._fence = 0
@@ -234,7 +234,10 @@ class Lease:
                 leases.c.fence == seen.fence,
                 leases.c.until == seen.until,
             )
-            return bool(connection.execute(update(leases).where(*as_seen).values(**given)).rowcount)
+            # Waits for what the holder before is just committing under its fence.
+            connection.execute(select(leases.c.fence).where(*as_seen).with_for_update())
+            taken = connection.execute(update(leases).where(*as_seen).values(**given))
+            return bool(taken.rowcount)
 
         try:
             is_mine = self._writes.write(work)
@@ -258,9 +261,8 @@ class Lease:
                 leases.c.holder == self.holder,
                 leases.c.fence == fence,
             )
-            return bool(
-                connection.execute(update(leases).where(*mine).values(until=given)).rowcount
-            )
+            changed = connection.execute(update(leases).where(*mine).values(until=given))
+            return bool(changed.rowcount)
 
         is_mine = self._writes.write(work)
         self._seen = _Seen(fence, given, steady_seconds())
@@ -272,7 +274,7 @@ class Lease:
         seen = self._seen
         return until if seen is None else max(until, seen.until + timedelta(microseconds=1))
 
-    def _row(self) -> Row[Any] | None:
+    def _row(self) -> Row[*tuple[Any, ...]] | None:
         with self._database.read() as connection:
             self._bound(connection)
             wanted = select(leases.c.fence, leases.c.until).where(leases.c.name == self.name)
@@ -290,6 +292,23 @@ class Lease:
             listener()
         except Exception:  # the lease itself goes on
             _log.exception("the lease %s changed, which could not be told", self.name)
+
+
+class Fenced:
+    """Writes that are kept only while a lease is held."""
+
+    def __init__(self, lease: Lease, writes: Writes) -> None:
+        self._lease = lease
+        self._writes = writes
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Runs ``work`` in a transaction. ``LeaseLostError``: nothing of it was kept."""
+
+        def fenced(connection: Connection) -> T:
+            self._lease.require(connection)
+            return work(connection)
+
+        return self._writes.write(fenced)
 
 
 class DirectWrites:

@@ -23,7 +23,13 @@ SYNC_PHASES = (
 REBUILD_PHASES = ("rebuild.started", "rebuild.filled", "rebuild.switched", "rebuild.cleaned")
 IMPORT_PHASES = ("import.read", "import.before_commit", "import.committed", "import.finished")
 INGEST_PHASES = ("ingest.before_commit", "ingest.committed")
-PHASES = (*SYNC_PHASES, *REBUILD_PHASES, *IMPORT_PHASES, *INGEST_PHASES)
+BACKUP_PHASES = ("backup.step", "backup.copied", "backup.written", "backup.named")
+RESTORE_PHASES = (
+    "restore.step", "restore.prepared", "restore.marked", "restore.half", "restore.placed",
+)  # fmt: skip
+PHASES = (
+    *SYNC_PHASES, *REBUILD_PHASES, *IMPORT_PHASES, *INGEST_PHASES, *BACKUP_PHASES, *RESTORE_PHASES,
+)  # fmt: skip
 
 
 def _nothing(name: str) -> None:

@@ -7,6 +7,7 @@ Phases passed go to FOLDER/phases.
 import sys
 from pathlib import Path
 
+from api.listening import listen_at
 from api.server import build_server, serve
 from data.installation import open_installation
 from data.settings import load_settings
@@ -28,7 +29,8 @@ def settings_of(folder: Path):
 
 def main(folder: Path, port: int, phase: str, nth: int) -> None:
     kill_at(folder, phase, nth)
-    serve(build_server(open_installation(settings_of(folder))), "127.0.0.1", port, "WARNING")
+    with listen_at("127.0.0.1", port) as sockets:
+        serve(build_server(open_installation(settings_of(folder))), sockets, "WARNING")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from api.listening import listen_at
 from api.server import StoppingServer, build_server, server_config
 from billing.access import AccountScope, Role
 from billing.events import CallEvent, SmsEvent, UsageEvent
@@ -104,7 +105,7 @@ class LiveServer:
         self._server = StoppingServer(
             server_config(self.application, "127.0.0.1", self.port, "warning")
         )
-        self._thread = threading.Thread(target=self._server.run)
+        self._thread = threading.Thread(target=self._run)
 
     def start(self) -> Live:
         """Gives the address once the server answers."""
@@ -115,6 +116,10 @@ class LiveServer:
             threading.Event().wait(0.02)
         url = f"http://127.0.0.1:{self.port}"
         return Live(url, self.installation, self.reader, self.clock_file, self.application)
+
+    def _run(self) -> None:
+        with listen_at("127.0.0.1", self.port) as sockets:
+            self._server.run(sockets)
 
     def stop(self) -> None:
         """Stops it and waits."""

@@ -12,11 +12,17 @@ import pytest
 
 from api import readiness
 from api.readiness import Readiness, State
+from data.backlog import LONG_TRANSACTION_SECONDS, TAIL_LIMIT_LINES, Standing
 from data.installation import Installation
+from data.nightly import ProofState
 from data.writer import BusyError
+from tests.live import NOW
 from tests.web_app import installed
 
-PARTS = {"ledger_read", "ledger_write", "analytics", "disk", "scheduler", "sync"}
+PARTS = {
+    "ledger_read", "ledger_write", "analytics", "disk", "scheduler", "sync", "tail",
+    "transactions", "proof",
+}  # fmt: skip
 Disk = namedtuple("Disk", "total used free")
 
 
@@ -24,6 +30,15 @@ Disk = namedtuple("Disk", "total used free")
 class FakeJobs:
     is_running: bool = True
     sync_age_seconds: float = 1.0
+    lines: int = 0
+    transaction_seconds: float = 0.0
+    proof: ProofState | None = None
+
+    def standing(self) -> Standing:
+        return Standing(self.lines, self.transaction_seconds)
+
+    def last_proof(self) -> ProofState | None:
+        return self.proof
 
 
 @pytest.fixture
@@ -134,6 +149,24 @@ def test_the_product_works_with_less(ready):
     assert report.checks["scheduler"] is State.DEGRADED
     assert report.body["status"] == "degraded"
     assert report.is_ready
+
+
+@pytest.mark.parametrize(
+    ("part", "jobs"),
+    [
+        ("tail", FakeJobs(lines=TAIL_LIMIT_LINES + 1)),
+        ("transactions", FakeJobs(transaction_seconds=LONG_TRANSACTION_SECONDS + 1)),
+        ("proof", FakeJobs(proof=ProofState(NOW, 3, ("2026-11",), is_mended=True))),
+    ],
+)
+def test_what_an_operator_should_look_at_is_said_and_requests_go_on(ready, part, jobs):
+    ready.jobs = jobs
+    report = ready.report()
+    assert [name for name, state in report.checks.items() if state is not State.OK] == [part]
+    assert report.checks[part] is State.DEGRADED
+    assert report.is_ready
+    ready.jobs = FakeJobs(lines=TAIL_LIMIT_LINES, proof=ProofState(NOW, 3, (), is_mended=False))
+    assert ready.report().state is State.OK
 
 
 def test_a_slow_rhythm_of_syncs_is_not_being_behind(opened, monkeypatch):

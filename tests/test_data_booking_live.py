@@ -395,7 +395,5 @@ def test_closing_and_events_queued_at_once_share_no_stale_view(installation):
     )
     for booked_on, _, n in lines:
         tenant.expected[date.fromisoformat(str(booked_on))] += int(str(n))
-    assert {line[:2] for line in lines} <= {
-        ("2026-09-30", None), ("2026-10-04", "2026-09-01"),
-    }  # fmt: skip
+    assert {line[:2] for line in lines} <= {("2026-09-30", None), ("2026-10-04", "2026-09-01")}
     tenant.check()

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,9 @@ ACCOUNTS = [f"tenant-{n}" for n in range(5)]
 WRITERS, READERS = 8, 4
 SLOWEST_SECONDS = 0.4
 WHENEVER = Period(date(2026, 1, 1), date(2027, 1, 1))
-BY = ([], [Dimension.DAY], [Dimension.METRIC, Dimension.STATUS], [Dimension.CAMPAIGN])
+BY: list[list[Dimension]] = [
+    [], [Dimension.DAY], [Dimension.METRIC, Dimension.STATUS], [Dimension.CAMPAIGN],
+]  # fmt: skip
 
 
 @dataclass
@@ -61,7 +64,7 @@ class Storm:
     def database(self) -> Database:
         return self.ledger.database
 
-    def write(self, number: int) -> None:
+    def write(self, number: int, _turn: int) -> None:
         """One transaction of a random account: one or more pieces, at times slow or undone."""
         rng = random.Random(f"{number}-{time.monotonic()}")
         account_id = rng.choice(ACCOUNTS)
@@ -154,8 +157,8 @@ def storm(request, tmp_path: Path) -> Iterator[Storm]:
 def rage(storm: Storm, seconds: float) -> None:
     lake = Lake(storm.folder, storm.database)
     readers = [LedgerReader(storm.database, lake, FixedClock(NOON)) for _ in range(READERS)]
-    threads = [storm.keep(lambda turn, n=n: storm.write(n)) for n in range(WRITERS)]
-    threads += [storm.keep(lambda turn, r=r: storm.read(r, turn)) for r in readers]
+    threads = [storm.keep(partial(storm.write, number)) for number in range(WRITERS)]
+    threads += [storm.keep(partial(storm.read, reader)) for reader in readers]
     syncing = threading.Thread(target=storm.kill_syncers)
     syncing.start()
     storm.is_over.wait(seconds)

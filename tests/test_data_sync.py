@@ -14,14 +14,8 @@ from billing.clock import FixedClock
 from billing.periods import Period
 from billing.queries import Filters, TransactionSort
 from billing.usage import Dimension
-from data.analytics.lake import (
-    ROLLUPS,
-    Lake,
-    LakeError,
-    current_generation,
-    data_files,
-    table_files,
-)
+from data.analytics.lake import ROLLUPS, Lake, LakeError, data_files, table_files
+from data.analytics.pointer import current_generation
 from data.analytics.rebuild import rebuild
 from data.analytics.sync import sync, sync_all
 from data.analytics.upkeep import expire, merge

@@ -13,6 +13,7 @@ from data.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+BACKUP = (ROOT / "docs" / "backup.md").read_text()
 IMPORTING = (ROOT / "docs" / "importing.md").read_text()
 
 
@@ -29,7 +30,7 @@ def commands(group: object, prefix: str = "") -> list[str]:
 
 @pytest.mark.parametrize("command", commands(get_command(app.app)))
 def test_every_command_is_in_the_readme(command: str) -> None:
-    assert re.search(rf"`{command}\b", README), command
+    assert re.search(rf"`{command}\b", README + BACKUP), command
 
 
 @pytest.mark.parametrize("setting", [f"USAGE_{name}".upper() for name in Settings.model_fields])
@@ -48,7 +49,9 @@ def test_every_metric_says_what_it_means(metric: object) -> None:
     assert metric.calculation.endswith(".")  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("document", ["README.md", "ARCHITECTURE.md", "docs/importing.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "ARCHITECTURE.md", "docs/importing.md", "docs/backup.md"]
+)
 def test_every_link_and_file_named_exists(document: str) -> None:
     text = (ROOT / document).read_text()
     for target in re.findall(r"\]\(([^)#]+)\)", text):

@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.encoders import jsonable_encoder
 from fastapi.openapi.utils import get_openapi
 
 from api.problems import MEDIA_TYPE, problem_body
+from api.v1.event_docs import request_body
 from api.v1.parameters import DESCRIBED
 from api.v1.shapes import ProblemShape
 from billing.limits import LIMITS
@@ -85,6 +87,8 @@ def describe(api: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     problem = ProblemShape.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= {**problem.pop("$defs", {}), "Problem": problem}
+    body = jsonable_encoder(request_body(), exclude_none=True)  # as FastAPI does with the rest
+    found["paths"]["/events"]["post"]["requestBody"] = body
     for operations in found["paths"].values():
         for method, operation in operations.items():
             _complete(method, operation)

@@ -1,6 +1,7 @@
 """How ``POST /events`` is described in the OpenAPI: its bodies, headers and answers.
 
-Written from the models that check the events, so that the description can't differ from the check.
+Written from the models that check the events, so that the description can't differ from the check;
+the bodies only when the description is asked for, since their schemas take long to make.
 """
 
 from __future__ import annotations
@@ -53,10 +54,11 @@ def _event_schema() -> dict[str, Any]:
     return inlined
 
 
-def _bodies() -> dict[str, Any]:
+def request_body() -> dict[str, Any]:
+    """What may be sent: one event or a batch of them, by content type."""
     event = _event_schema()
     batch = {"type": "array", "items": event, "maxItems": limit("batch")}
-    return {
+    content = {
         "application/cloudevents+json": {"schema": event, "example": EXAMPLE},
         "application/cloudevents-batch+json": {"schema": batch, "example": [EXAMPLE]},
         "application/json": {
@@ -68,6 +70,7 @@ def _bodies() -> dict[str, Any]:
             "example": EXAMPLE,
         },
     }
+    return {"required": True, "content": content}
 
 
 def _counts() -> dict[str, Any]:
@@ -106,32 +109,29 @@ _REPORT = {
         "rejected": {"type": "array", "items": _REJECTED},
     },
 }
-EVENT_DOCS: dict[str, Any] = {
-    "request": {"requestBody": {"required": True, "content": _bodies()}},
-    "responses": {
-        200: {
-            "description": "A batch of which some events were rejected, or whose sender prefers "
-            "a representation.",
-            "content": {"application/json": {"schema": _REPORT}},
-            "headers": _counts(),
-        },
-        204: {
-            "description": "Everything is in the ledger, now or before.",
-            "headers": {
-                **_counts(),
-                "Usage-Duplicate": {
-                    "description": "A single event that was known already: true.",
-                    "schema": {"type": "string"},
-                },
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A batch of which some events were rejected, or whose sender prefers "
+        "a representation.",
+        "content": {"application/json": {"schema": _REPORT}},
+        "headers": _counts(),
+    },
+    204: {
+        "description": "Everything is in the ledger, now or before.",
+        "headers": {
+            **_counts(),
+            "Usage-Duplicate": {
+                "description": "A single event that was known already: true.",
+                "schema": {"type": "string"},
             },
         },
-        **{
-            status: {
-                "description": description,
-                "model": ProblemShape,
-                "content": {MEDIA_TYPE: {}},
-            }
-            for status, description in REFUSALS.items()
-        },
+    },
+    **{
+        status: {
+            "description": description,
+            "model": ProblemShape,
+            "content": {MEDIA_TYPE: {}},
+        }
+        for status, description in REFUSALS.items()
     },
 }

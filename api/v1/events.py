@@ -18,7 +18,7 @@ from api.problems import named, refusal
 from api.v1.bodies import read_body
 from api.v1.callers import bearer, open_key, scopes_of
 from api.v1.cloud_events import Delivery, Refused, Taken, read_delivery
-from api.v1.event_docs import EVENT_DOCS
+from api.v1.event_docs import RESPONSES
 from api.v1.services import Services, services_of
 from billing.access import ALL_ACCOUNTS
 from billing.errors import InputError, NotAllowedError, ProductError, shorten
@@ -77,8 +77,7 @@ def sender(
     return Sender(key, scopes)
 
 
-@router.post("/events", status_code=204, openapi_extra=EVENT_DOCS["request"],
-             responses=EVENT_DOCS["responses"], response_class=Response)  # fmt: skip
+@router.post("/events", status_code=204, responses=RESPONSES, response_class=Response)
 async def take_events(request: Request, who: Annotated[Sender, Depends(sender)]) -> Response:
     """Takes one CloudEvent (structured or binary) or a batch of at most 1,000.
 

@@ -8,7 +8,6 @@ place in one step while readers go on.
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 import time
@@ -24,13 +23,12 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from billing.errors import ProductError
+from data.analytics.pointer import CURRENT, current_generation, publish
 from data.analytics.views import view
 from data.database import Database
 from data.tables import facts
 
 FOLDER = "lake"
-CURRENT = "CURRENT"
-NEXT = "NEXT"
 CATALOG = "catalog.sqlite"
 ROLLUPS = ("roll_day", "roll_campaign", "roll_consumer")
 BY_MONTH = ("lines", "moves")
@@ -71,6 +69,14 @@ class LakeLayoutError(LakeError):
     """The store was made by another version of this program and must be made again."""
 
 
+class LakeForeignError(LakeError):
+    """The store was made from another ledger than the one it is opened with."""
+
+
+class LakeAheadError(LakeError):
+    """The store has more than its ledger, which was restored from an older backup."""
+
+
 class Positions(NamedTuple):
     """How far the store has come: ``seq`` of the last line and of the last receipt, 0 for none."""
 
@@ -106,7 +112,8 @@ class Generation:
         if len(found) != 1:
             raise LakeError("it doesn't say how far it has come")
         if found[0][0] != ledger_id:
-            raise LakeError("it belongs to another ledger")
+            self.connection.close()
+            raise LakeForeignError("it belongs to another ledger")
         if self._layout() != LAYOUT:
             self.connection.close()
             raise LakeLayoutError("it was made by another version of this program")
@@ -300,36 +307,6 @@ def create_tables(connection: duckdb.DuckDBPyConnection, ledger: str) -> None:
     connection.execute("COMMIT")
 
 
-def current_generation(directory: Path, pointer: str = CURRENT) -> str | None:
-    """The name of the generation in use, if there is one."""
-    try:
-        return (directory / pointer).read_text(encoding="utf-8").strip() or None
-    except FileNotFoundError:
-        return None
-
-
-def publish(directory: Path, name: str, *, first: bool = False, pointer: str = CURRENT) -> bool:
-    """Makes a generation the one in use, in one step that survives a power cut.
-
-    ``first``: only if there is none yet. Gives whether it is the one in use.
-    """
-    part = directory / f"{pointer}.{uuid.uuid4().hex[:8]}"
-    with part.open("w", encoding="utf-8") as file:
-        file.write(name)
-        file.flush()
-        os.fsync(file.fileno())
-    if not first:
-        part.replace(directory / pointer)
-        return True
-    try:
-        (directory / pointer).hardlink_to(part)
-    except FileExistsError:
-        return False
-    finally:
-        part.unlink()
-    return True
-
-
 def ledger_id(database: Database) -> str:
     """The ledger's own identity, given to it when it is first asked for."""
     wanted = select(facts.c.value).where(facts.c.name == "ledger_id")
@@ -369,10 +346,9 @@ def data_files(cursor: Cursor) -> list[str]:
 
 def table_files(cursor: Cursor, table: str) -> list[str]:
     """Paths of the files that one table is made of."""
-    rows = cursor.execute(
-        "SELECT data_file, delete_file FROM ducklake_list_files('lake', $table)",
-        {"table": table},
-    ).fetchall()
+    # Without a parameter: for the first one DuckDB loads pandas, and every start comes by here.
+    listed = f"SELECT data_file, delete_file FROM ducklake_list_files('lake', '{table}')"  # noqa: S608
+    rows = cursor.execute(listed).fetchall()
     return [file for row in rows for file in row if file]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from data.analytics.lake import Cursor
 from data.analytics.views import view
@@ -51,13 +51,7 @@ def read_moves(
     last = order.settled_receipts(connection, lines_to)
     if last <= start:
         return Moves(start, start, 0, (), is_last=True)
-    lines = usage_lines.c
-    statement = select(
-        receipts.c.seq, lines.seq, receipts.c.previous_status, receipts.c.status,
-        *(raw(lines[name]) for name in _LINE_COLUMNS), raw(lines.is_sandbox),
-        order.place(usage_lines).label("line_place"),
-    ).select_from(receipts.outerjoin(usage_lines, lines.id == receipts.c.line_id))  # fmt: skip
-    found, covered = order.batch(connection, statement, receipts, start, last, limit)
+    found, covered = order.batch(connection, moves_of(order), receipts, start, last, limit)
     rows: list[list[Any]] = []
     end, count = start, 0
     for *values, is_sandbox, line_place, place in found:
@@ -68,6 +62,16 @@ def read_moves(
         if line_seq is not None and not is_sandbox and previous_status not in (None, status):
             rows.append(values)
     return Moves(start, end, count, rows, is_last=covered >= last)
+
+
+def moves_of(order: SeqOrder) -> Select[Any]:
+    """Receipts with what a move needs of their line: whether it is of the sandbox, its place."""
+    lines = usage_lines.c
+    return select(
+        receipts.c.seq, lines.seq, receipts.c.previous_status, receipts.c.status,
+        *(raw(lines[name]) for name in _LINE_COLUMNS), raw(lines.is_sandbox),
+        order.place(usage_lines).label("line_place"),
+    ).select_from(receipts.outerjoin(usage_lines, lines.id == receipts.c.line_id))  # fmt: skip
 
 
 def append_moves(cursor: Cursor, moves: Moves) -> None:

@@ -1,4 +1,4 @@
-"""Opens the analytics store, and makes it again when another version of this program made it."""
+"""Opens the analytics store, and makes it again when it was made otherwise or of another ledger."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from billing.clock import Clock
-from data.analytics.lake import Lake, LakeError, LakeLayoutError
-from data.analytics.rebuild import rebuild
+from data.analytics.ahead import refuse_lake_ahead
+from data.analytics.lake import Lake, LakeAheadError, LakeError, LakeForeignError, LakeLayoutError
 from data.database import Database
 
 # A page's queries are short: a second thread costs half as much again of them in all (25 against
@@ -20,14 +20,24 @@ _log = logging.getLogger(__name__)
 
 
 def open_lake(directory: Path, database: Database, clock: Clock | None = None) -> Lake:
-    """The store in use. One of an older layout is made again from the ledger first.
+    """The store in use. One that doesn't fit the ledger is made again from it first.
 
-    That takes as long as a rebuild. Errors: ``LakeError`` as for ``Lake``.
+    That is one of an older layout, of another ledger, or ahead of it after a restore; making it
+    takes as long as a rebuild. Errors: ``LakeError`` as for ``Lake``.
     """
     try:
-        return Lake(directory, database, threads=THREADS)
+        lake = Lake(directory, database, threads=THREADS)
+        refuse_lake_ahead(lake, database)
+        return lake
     except LakeLayoutError:
-        _log.warning("analytics were made by another version: they are made again from the ledger")
+        why = "were made by another version"
+    except LakeForeignError:
+        why = "belong to another ledger"
+    except LakeAheadError:
+        why = "are ahead of the ledger, which was restored from an older backup"
+    _log.warning("analytics %s: they are made again from the ledger", why)
+    from data.analytics.rebuild import rebuild  # with pyarrow: no start needs it otherwise
+
     try:
         rebuild(database, directory, clock=clock)
     except LakeError:

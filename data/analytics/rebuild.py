@@ -14,15 +14,9 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from billing.clock import Clock
-from data.analytics.lake import (
-    CURRENT,
-    FOLDER,
-    NEXT,
-    Lake,
-    LakeError,
-    current_generation,
-    publish,
-)
+from data.analytics.ahead import refuse_lake_ahead
+from data.analytics.lake import FOLDER, Lake, LakeError
+from data.analytics.pointer import CURRENT, NEXT, current_generation, publish
 from data.analytics.sync import sync
 from data.analytics.upkeep import merge
 from data.database import Database
@@ -85,7 +79,9 @@ def _unfinished(database: Database, directory: Path) -> Lake | None:
         return None
     if name != current_generation(folder, CURRENT):
         try:
-            return Lake(directory, database, pointer=NEXT)
+            left = Lake(directory, database, pointer=NEXT)
+            refuse_lake_ahead(left, database)
+            return left
         except LakeError:
             shutil.rmtree(folder / name, ignore_errors=True)
     (folder / NEXT).unlink(missing_ok=True)

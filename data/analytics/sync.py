@@ -18,12 +18,12 @@ import pyarrow as pa
 from sqlalchemy import Connection, select
 
 from billing.clock import Clock
+from data.analytics.ahead import refuse_ahead
 from data.analytics.lake import (
     ROLLUPS,
     Cursor,
     Lake,
     LakeConflictError,
-    LakeError,
     Positions,
 )
 from data.analytics.moves import Moves, append_moves, read_moves
@@ -32,9 +32,9 @@ from data.analytics.views import view
 from data.clocks import SystemClock
 from data.database import Database
 from data.phases import phase
-from data.proof.seals import SEALED_COLUMNS, raw, seal, sealed_columns, sealed_to
+from data.proof.seals import SEALED_COLUMNS, raw, seal, sealed_columns
 from data.reading.position import SeqOrder, ledger_order
-from data.tables import receipts, usage_lines
+from data.tables import usage_lines
 
 __all__ = ["SyncResult", "expire", "merge", "sync", "sync_all"]  # upkeep goes with syncing
 
@@ -128,13 +128,11 @@ def read_batch(database: Database, start: Positions, limit: int) -> Batch:
     """The next lines of the ledger: all columns while unsealed, else only what analytics need.
 
     A batch is either sealed throughout or not at all.
-    Errors: ``LakeError`` when ``start`` was never sealed: the ledger isn't the one it was.
+    Errors: ``LakeAheadError`` when ``start`` was never sealed: the ledger isn't the one it was.
     """
     order = ledger_order(database.dialect)
     with database.read() as connection:
-        sealed = sealed_to(connection)
-        if sealed < start.lines or order.newest(connection, receipts) < start.receipts:
-            raise LakeError("it is ahead of the ledger, which may come from an older backup")
+        sealed = refuse_ahead(connection, order, start)
         if sealed > start.lines:
             return _batch(connection, order, _BATCH_COLUMNS, start, sealed, limit)
         return _batch(connection, order, SEALED_COLUMNS, start, None, limit)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from data.analytics.lake import (
@@ -28,16 +29,23 @@ CLEAN_AFTER = timedelta(days=1)
 _MONTH = re.compile(r"local_month=(\d{4}-\d{2})")
 
 
-def merge(lake: Lake, from_files: int = MERGE_FROM_FILES) -> int:
+def merge(
+    lake: Lake, from_files: int = MERGE_FROM_FILES, go_on: Callable[[], object] = bool
+) -> int:
     """Rewrites each rollup and each month of lines or moves that has at least ``from_files`` files.
 
     Rollups get one row for each cell again. A part that a sync of another process was changing
-    is left for the next time. Gives how many parts were rewritten.
+    is left for the next time. Gives how many parts were rewritten. ``go_on`` is called before
+    each part: what it raises ends this, and the parts before stay rewritten.
     """
     with lake.changing:
         counts = lake.snapshot(_file_counts)
         crowded = sorted(part for part, count in counts.items() if count >= from_files)
-        return sum(_rewritten(lake, table, month) for table, month in crowded)
+        count = 0
+        for table, month in crowded:
+            go_on()
+            count += _rewritten(lake, table, month)
+        return count
 
 
 def _file_counts(cursor: Cursor) -> Counter[tuple[str, str]]:

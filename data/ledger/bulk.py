@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BindParameter,
     Column,
     ColumnElement,
@@ -28,7 +29,6 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 
 # OR FAIL undoes no row before the one that is refused: whoever inserts does so in a savepoint or
 # transaction and undoes that. SQLite then does without a copy of every page touched, because the

@@ -22,8 +22,8 @@ from billing.statements import DaySums, Statement, added, closes_at, next_period
 from data import tables as t
 from data.accounts import read_account, read_accounts
 from data.database import Database
+from data.lease import Writes
 from data.ledger.wallet import OpenWallet, Posting, closed_days
-from data.writer import Writer
 
 EVERY_ACCOUNT = "*"  # an import that fills all accounts, such as the demo
 _log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Known:
 
 
 def close_due(
-    database: Database, writer: Writer, clock: Clock, closes_after: timedelta = CLOSES_AFTER
+    database: Database, writer: Writes, clock: Clock, closes_after: timedelta = CLOSES_AFTER
 ) -> int:
     """Closes every period of every account that is due by now; gives how many.
 

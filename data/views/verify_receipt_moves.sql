@@ -9,7 +9,8 @@
 SELECT
     'receipt seq ' || seq || ' of ' || account_id || ' for line ' || line_id || ': '
     || coalesce('from ' || previous_status, 'no move') || ' to ' || status || ' at ' || occurred_at
-    || ', but the line stood at ' || stood || ' since ' || coalesce(CAST(since AS TEXT), 'its charge') AS broken
+    || ', but the line stood at ' || stood || ' since '
+    || coalesce(CAST(since AS TEXT), 'its charge') AS broken
 FROM (
     SELECT
         r.seq, r.account_id, r.line_id, r.previous_status, r.status, r.occurred_at,
