@@ -33,7 +33,7 @@ run: install ## serves a seeded demo on http://127.0.0.1:8050 (PORT=8051 for ano
 test: install chromium ## runs all tests but the long ones, the browser's included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/browser $(ARGS); status=$$?; \
 	if [ -n "$(BROWSER_TESTS)" ]; then \
-		$(BIN)/python -m pytest tests/browser $(ARGS) || status=$$?; \
+		$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser $(ARGS) || status=$$?; \
 	fi; \
 	exit $$status
 

@@ -75,6 +75,7 @@ def test_a_ledger_that_cannot_be_read_is_not_ready(ready, opened, monkeypatch):
 
 def test_a_writer_that_is_stuck_is_not_ready(ready, opened, monkeypatch):
     monkeypatch.setattr(readiness, "LONGEST_COMMIT_SECONDS", 0.05)
+    opened.lake.position()  # open, as in a server; opening it for the first time writes
     begun, go_on = threading.Event(), threading.Event()
 
     def hangs(_):
