@@ -23,6 +23,7 @@ from tests import chromium
 ROOT = Path(__file__).parents[1]
 OUTPUT = ROOT / "screenshots"
 OWNER, FREE = "owner@acme.example", "owner@tinkerlab.example"
+SETTLE_MS = 1_200  # charts are drawn, fonts are there
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 PAGES = {
     "usage": "/billing/usage",
@@ -111,8 +112,9 @@ def _sign_in(page: Page, email: str) -> None:
 
 
 def _save(page: Page, name: str) -> None:
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(400)  # charts settle
+    page.wait_for_load_state("load")  # never idle: the stream stays open
+    page.get_by_role("heading").first.wait_for()
+    page.wait_for_timeout(SETTLE_MS)
     page.screenshot(path=OUTPUT / f"{name}.png", full_page=True)
 
 
