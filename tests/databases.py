@@ -12,8 +12,11 @@ import os
 import shutil
 import tempfile
 import warnings
+from collections.abc import Iterable
+from datetime import date
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
@@ -55,6 +58,11 @@ def new_postgresql_url(name: Path) -> str:
     with _administer() as connection:
         connection.execute(text(f"CREATE DATABASE {database}"))
     return _url_of(database)
+
+
+def plain(row: Iterable[Any]) -> tuple[Any, ...]:
+    """A row with days as text, which is what they are in SQLite."""
+    return tuple(str(value) if isinstance(value, date) else value for value in row)
 
 
 def server_url() -> str:

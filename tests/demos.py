@@ -10,7 +10,7 @@ from data import demo
 from data.database import Database, open_database
 from data.identity import Pseudonyms
 from data.migrate import migrate
-from tests.databases import truth_url
+from tests.databases import plain, truth_url
 
 NOW = datetime(2026, 11, 22, 8, 20, tzinfo=UTC)
 DAYS, LINES = 45, 6_000
@@ -35,7 +35,7 @@ def load(database: Database, at: datetime = NOW, **options) -> demo.DemoReport:
 
 def rows(database: Database, sql: str, **values) -> list[tuple]:
     with database.read() as connection:
-        return [tuple(row) for row in connection.execute(text(sql), values)]
+        return [plain(row) for row in connection.execute(text(sql), values)]
 
 
 def fingerprint(database: Database) -> list[list[tuple]]:

@@ -16,7 +16,7 @@ from data.identity import Pseudonyms
 from data.importers.importing import ImportOptions, ImportReport, ImportTarget, import_file
 from data.importers.price_lists import import_rates, read_price_list
 from data.migrate import migrate
-from tests.databases import truth_url
+from tests.databases import plain, truth_url
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 REAL = Path(
@@ -78,7 +78,7 @@ def run(target: ImportTarget, file: Path, map_name: str, **options) -> ImportRep
 def rows(target: ImportTarget, sql: str, **values) -> list[tuple]:
     """What a query finds."""
     with target.database.read() as connection:
-        return [tuple(row) for row in connection.execute(text(sql), values)]
+        return [plain(row) for row in connection.execute(text(sql), values)]
 
 
 def contents(target: ImportTarget) -> dict[str, list[tuple]]:

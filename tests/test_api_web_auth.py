@@ -11,6 +11,7 @@ from data import tables as t
 from data.access.people import Passwords, disable_person
 from data.demo.people import DEMO_PASSWORD, DemoPerson
 from tests.builders import NOON
+from tests.databases import of_sqlite
 from tests.web_app import BOB, EMAIL, LONER, PASSWORD, SUPPORT, Browser, built, found, installed
 
 
@@ -198,6 +199,7 @@ def test_a_password_is_hashed_anew_when_costs_change(browser, opened):
     assert row != stored
 
 
+@of_sqlite
 def test_no_secret_reaches_the_database(browser, tmp_path):
     browser.sign_in()
     browser.get("/")

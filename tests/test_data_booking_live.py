@@ -41,7 +41,7 @@ from data.proof.verify import verify
 from data.settings import load_settings
 from tests.builders import UNIT_PRICE_MICROS as PRICE
 from tests.builders import sms
-from tests.databases import ON_POSTGRESQL, settings_url
+from tests.databases import ON_POSTGRESQL, plain, settings_url
 from tests.ledger_builder import scope
 
 ONE = timedelta(microseconds=1)
@@ -114,8 +114,7 @@ class Tenant:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with self.installation.database.read() as connection:
-            found = connection.execute(text(sql), {"id": self.id}).all()
-        return [tuple(str(v) if isinstance(v, date) else v for v in row) for row in found]
+            return [plain(row) for row in connection.execute(text(sql), {"id": self.id})]
 
     @property
     def closed(self) -> tuple[date, date] | None:
@@ -190,7 +189,7 @@ class Tenant:
         sums: dict[date, tuple[tuple[object, ...], ...]] = {}
         for table, columns in (
             ("usage_lines", "count(*), sum(base_units), sum(cost_micros)"),
-            ("wallet_entries", "count(*), sum(amount_micros), sum(line_id IS NOT NULL)"),
+            ("wallet_entries", "count(*), sum(amount_micros), count(line_id)"),
         ):
             for on, *rest in self.rows(
                 f"SELECT booked_on, {columns} FROM {table} WHERE account_id = :id "

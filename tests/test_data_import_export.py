@@ -36,6 +36,7 @@ from data.migrate import migrate
 from data.reading.lines import to_line, whole_lines
 from exports.csv_files import TRANSACTION_COLUMNS, safe_text, transactions_csv
 from tests.any_events import AT, NAMES, an_event, common, is_message, one_of_everything
+from tests.databases import ON_POSTGRESQL
 from tests.import_ledger import NOW, open_ledger, rows, run
 
 ZONE = "Europe/Lisbon"
@@ -72,6 +73,11 @@ agent_hours,,1,hour,,
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ledger with one Scale account and its prices, to be copied."""
     folder = tmp_path_factory.mktemp("empty")
+    fill(folder)
+    return folder / "ledger.db"
+
+
+def fill(folder: Path) -> None:
     target = open_ledger(folder)
     migrate(target.database)
     prices = folder / "prices.csv"
@@ -83,14 +89,16 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
             add_account(connection, account, NOW)
         import_rates(connection, found, level="default", level_id=None, at=NOW)
     target.database.dispose()
-    return folder / "ledger.db"
 
 
 @pytest.fixture
 def new_target(empty: Path, tmp_path: Path) -> Callable[[], ImportTarget]:
     def make() -> ImportTarget:
         folder = Path(tempfile.mkdtemp(dir=tmp_path))
-        (folder / "ledger.db").write_bytes(empty.read_bytes())
+        if ON_POSTGRESQL:
+            fill(folder)
+        else:
+            (folder / "ledger.db").write_bytes(empty.read_bytes())
         return open_ledger(folder)
 
     return make

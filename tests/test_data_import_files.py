@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from billing.errors import InputError
+from data.columns import from_micros
 from data.console_reports import import_lines
 from data.importers.importing import FileRefusedError, ImportReport, ImportTarget
 from tests.import_ledger import contents, new_ledger, rows, run
@@ -211,15 +212,16 @@ def test_a_log_of_another_shape_is_refused_as_a_whole(
 
 def test_the_providers_words_for_directions_and_withheld_numbers(target: ImportTarget):
     import_sample(target, "twilio-calls-api", "twilio-calls")
-    found = dict(
-        rows(
-            target,
-            "SELECT e.id, group_concat(l.metric || ' ' || l.status || coalesce(' +' || "
-            "e.counterparty_prefix, '') || coalesce(' ' || l.reason, ''), ', ') FROM events e "
-            "JOIN usage_lines l ON l.event_id = e.event_id GROUP BY 1",
-        )
+    found = rows(
+        target,
+        "SELECT e.id, l.metric || ' ' || l.status || coalesce(' +' || e.counterparty_prefix, '') "
+        "|| coalesce(' ' || l.reason, '') FROM events e "
+        "JOIN usage_lines l ON l.event_id = e.event_id ORDER BY l.seq",
     )
-    at = {int(sid[-2:], 16): lines for sid, lines in found.items()}
+    at: dict[int, str] = {}
+    for sid, line in found:
+        number = int(sid[-2:], 16)
+        at[number] = f"{at[number]}, {line}" if number in at else line
     note = "not charged by this price list"
     assert note not in str(at)
     assert at[1] == "ai_dial_attempts answered +1, ai_connected_minutes answered +1"
@@ -247,10 +249,10 @@ def test_local_times_need_their_zone_and_a_skipped_hour_is_flagged(
     report = run(target, log, "asterisk-cdr", zone="Europe/Berlin")
     found = rows(
         target,
-        "SELECT strftime('%m-%d %H:%M:%S', occurred_at / 1000000, 'unixepoch'), flags "
+        "SELECT occurred_at, flags "
         "FROM usage_lines WHERE metric = 'human_connected_minutes' ORDER BY seq",
     )
-    assert found == [
+    assert [(f"{from_micros(micros):%m-%d %H:%M:%S}", flags) for micros, flags in found] == [
         ("03-29 00:59:59", None), ("03-29 01:30:00", "shifted_time"), ("03-29 01:00:00", None),
         ("10-25 00:30:00", None),
     ]  # fmt: skip

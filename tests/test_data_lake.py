@@ -22,6 +22,7 @@ from data.analytics.sync import sync_all
 from data.analytics.views import VIEWS, view, view_parameters
 from data.database import Database
 from data.tables import facts
+from tests.databases import of_sqlite
 from tests.ledger_builder import LedgerBuilder, Line, open_store
 
 HEADER = ("Purpose:", "Grain:", "Columns:", "Sources:")
@@ -71,6 +72,7 @@ def test_opening_downloads_nothing_and_writes_no_home(tmp_path: Path, monkeypatc
     assert not home.exists()
 
 
+@of_sqlite
 def test_a_second_opening_finds_what_the_first_made(tmp_path: Path, filled: Lake, database):
     again = Lake(tmp_path, database)
     assert again.position() == filled.position() == 30
@@ -123,6 +125,7 @@ def test_a_damaged_store_is_refused_by_name(tmp_path: Path, filled: Lake, databa
         read()
 
 
+@of_sqlite
 def test_a_moved_data_folder_still_opens(tmp_path: Path, filled: Lake, database):
     filled.close()
     moved = tmp_path / "elsewhere"
@@ -135,6 +138,7 @@ def test_a_moved_data_folder_still_opens(tmp_path: Path, filled: Lake, database)
     ) == (30,)
 
 
+@of_sqlite
 def test_of_two_changes_at_once_the_later_is_void(filled: Lake):
     def move(cursor):
         cursor.execute("UPDATE lake.sync_state SET pos = pos + 1").fetchall()

@@ -52,6 +52,7 @@ class Storm:
     ledger: Ledger
     folder: Path
     url: str
+    second: Database  # as of another process: each has its own few connections
     is_over: threading.Event = field(default_factory=threading.Event)
     wrong: list[str] = field(default_factory=list)
     comparisons: int = 0
@@ -70,7 +71,7 @@ class Storm:
         account_id = rng.choice(ACCOUNTS)
         slow = rng.random() < 0.2
         is_undone = rng.random() < 0.2
-        with self.database.write() as connection:
+        with (self.database, self.second)[number % 2].write() as connection:
             poster = self.ledger.poster(connection, account_id)
             for piece in range(rng.randint(1, 3)):
                 names = [f"{number}-{time.monotonic_ns()}-{piece}-{n}" for n in range(7)]
@@ -150,7 +151,10 @@ def storm(request, tmp_path: Path) -> Iterator[Storm]:
         ledger.add(account_id)
         ledger.credit(10**12, kind=LotKind.PAID, account_id=account_id)
         ledger.post(*(sms(f"first-{n}") for n in range(7)), account_id=account_id)
-    yield Storm(ledger, tmp_path, url)
+    # On SQLite a second one in the process would only wait for the file, unfairly.
+    second = database if request.param == "sqlite" else open_database(url)
+    yield Storm(ledger, tmp_path, url, second)
+    second.dispose()
     database.dispose()
 
 

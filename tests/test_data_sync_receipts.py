@@ -115,6 +115,7 @@ def test_a_store_ahead_of_the_ledgers_receipts_is_refused(database, builder, lak
     assert not verify(database, lake).passed
 
 
+@of_sqlite
 def test_a_store_of_an_older_layout_is_made_again_when_it_is_opened(tmp_path, database, builder):
     lines = some_lines(20)
     builder.add_lines(*lines)

@@ -17,6 +17,7 @@ from data.changes import mark_changed
 from data.database import Database
 from data.writer import BusyError, Writer
 from tests.builders import open_truth
+from tests.databases import of_sqlite
 
 PATIENCE_SECONDS = 30  # how long a test waits before it says that something hangs
 
@@ -282,6 +283,7 @@ def test_decisions_never_wait_behind_bulk(database: Database):
     assert len(seen) == 1 + 1 + 2, "alone, bulk takes five slices a transaction"
 
 
+@of_sqlite
 def test_bulk_is_taken_from_one_account_after_another(database: Database):
     writer = Writer(database)
     order: list[str] = []

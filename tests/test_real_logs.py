@@ -68,8 +68,8 @@ def expected(name: str) -> dict[date, oracle.Sums]:
 def booked(target: ImportTarget, source: str, metric: str) -> dict[date, oracle.Sums]:
     found = rows(
         target,
-        "SELECT booked_on, COUNT(*), SUM(status = 'answered'), SUM(talk_seconds), "
-        "SUM(base_units), SUM(cost_micros) FROM usage_lines "
+        "SELECT booked_on, COUNT(*), COUNT(*) FILTER (WHERE status = 'answered'), "
+        "SUM(talk_seconds), SUM(base_units), SUM(cost_micros) FROM usage_lines "
         "WHERE source = :source AND metric = :metric GROUP BY booked_on",
         source=source,
         metric=metric,
