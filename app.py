@@ -14,7 +14,16 @@ from sqlalchemy.exc import OperationalError
 
 from api.account_commands import account_app, key_app, user_app
 from api.backup_commands import backup, restore
-from api.console import console, demo_settings, errors, opened, parse_day, plain, progress_bar
+from api.console import (
+    console,
+    demo_settings,
+    errors,
+    opened,
+    parse_day,
+    plain,
+    print_proof,
+    progress_bar,
+)
 from billing.errors import InputError, ProductError
 from data.installation import Installation, open_installation, refuse_own_secret
 from data.logs import configure_logging
@@ -321,7 +330,6 @@ def verify(
     """Proves that ledger, wallet, seals and analytics agree; exit code 1 if any broke."""
     from data.accounts import read_account
     from data.analytics.sync import sync_all
-    from data.console_reports import proof_lines
     from data.proof.verify import verify as prove
 
     with opened(is_demo=demo) as installation:
@@ -330,12 +338,7 @@ def verify(
                 read_account(connection, account)  # a mistyped id would prove nothing
         sync_all(installation.database, installation.lake)
         report = prove(installation.database, installation.lake, account)
-    for passed, text, broken in proof_lines(report):
-        console.print(f"{'[green]✓[/]' if passed else '[bold red]✗[/]'} {plain(text)}")
-        for row in broken:
-            console.print(f"    {plain(row)}", soft_wrap=True)
-    if not report.passed:
-        raise typer.Exit(1)
+    print_proof(report)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.console import console, demo_settings, plain, progress_bar
+from api.console import console, demo_settings, plain, print_proof, progress_bar
 from data.clocks import open_clock
 from data.logs import configure_logging
 from data.settings import Settings, load_settings
@@ -67,7 +67,6 @@ def restore(
 
 def _prove(settings: Settings, is_demo: bool) -> None:
     from data.analytics.rebuild import rebuild
-    from data.console_reports import proof_lines
     from data.installation import open_installation
     from data.proof.verify import verify
 
@@ -82,12 +81,7 @@ def _prove(settings: Settings, is_demo: bool) -> None:
         report = verify(installation.database, installation.lake)
     finally:
         installation.close()
-    for passed, text, broken in proof_lines(report):
-        console.print(f"{'[green]✓[/]' if passed else '[bold red]✗[/]'} {plain(text)}")
-        for row in broken:
-            console.print(f"    {plain(row)}", soft_wrap=True)
-    if not report.passed:
-        raise typer.Exit(1)
+    print_proof(report)
 
 
 def _settings(is_demo: bool) -> Settings:

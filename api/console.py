@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 
 from billing.errors import InputError
@@ -17,6 +18,8 @@ from data.settings import Settings, load_settings
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from data.proof.verify import Report
+
 DEMO_FOLDER = "demo"
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -25,6 +28,18 @@ errors = Console(stderr=True, highlight=False)
 def plain(text: str) -> str:
     """Text as it is: brackets in a message are not markup."""
     return text.replace("[", "\\[")
+
+
+def print_proof(report: Report) -> None:
+    """A proof, check by check; the command then ends with 1 if one found something."""
+    from data.console_reports import proof_lines
+
+    for passed, text, broken in proof_lines(report):
+        console.print(f"{'[green]✓[/]' if passed else '[bold red]✗[/]'} {plain(text)}")
+        for row in broken:
+            console.print(f"    {plain(row)}", soft_wrap=True)
+    if not report.passed:
+        raise typer.Exit(1)
 
 
 def demo_settings() -> Settings:

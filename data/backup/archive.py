@@ -182,12 +182,3 @@ def file_chunks(file: Path, progress: Progress, stage: str) -> Iterator[bytes]:
             done += len(chunk)
             progress(stage, done, total)
             yield chunk
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes names that were made or moved in a folder survive a power cut."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from billing.errors import InputError
 from data.backup import postgresql, sqlite
-from data.backup.archive import ArchiveWriter, Progress, file_chunks, new_manifest, sync_folder
+from data.backup.archive import ArchiveWriter, Progress, file_chunks, new_manifest
 from data.backup.manifest import LEDGERS, SECRET, BackupError, Manifest, dialect_of, read_contents
+from data.durable import sync_path
 from data.installation import SECRET_FILE
 from data.phases import phase
 from data.settings import Settings
@@ -48,7 +49,7 @@ def back_up(
         if file.exists():
             raise InputError("file", file, "it has appeared meanwhile: name a new one")
         (folder / _FILE).replace(file)
-        sync_folder(file.parent)
+        sync_path(file.parent)
         phase("backup.named")
     return file, manifest
 

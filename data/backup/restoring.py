@@ -16,9 +16,10 @@ from pathlib import Path
 
 from billing.errors import InputError
 from data.backup import postgresql, sqlite
-from data.backup.archive import Archive, Progress, open_archive, sync_folder
+from data.backup.archive import Archive, Progress, open_archive
 from data.backup.manifest import BackupError, Manifest, compare, dialect_of, read_contents
 from data.backup.unfinished import alone, mark, unmark
+from data.durable import sync_path
 from data.installation import SECRET_FILE
 from data.migrate import newest_revision
 from data.phases import phase
@@ -109,7 +110,7 @@ def _into_sqlite(
                 swap.kept.append(_aside(file, stamp, sqlite.keep_aside))
             swap.is_half = True
             staged.replace(file)
-            sync_folder(file.parent)
+            sync_path(file.parent)
             phase("restore.half")
         return swap.kept
     finally:
@@ -173,7 +174,7 @@ def _swap(settings: Settings, archive: Archive, stamp: str) -> Iterator[_Swap]:
             swap.kept.append(_aside(file, stamp, sqlite.keep))
         yield swap
         staged.replace(file)
-        sync_folder(file.parent)
+        sync_path(file.parent)
         swap.is_half = False
     finally:
         if not swap.is_half:

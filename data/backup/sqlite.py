@@ -16,9 +16,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from billing.errors import InputError, shorten
-from data.backup.archive import Progress, sync_folder
+from data.backup.archive import Progress
 from data.backup.manifest import LEDGER_ID, BackupError, Contents, compare, read_contents
 from data.database import open_database, sqlite_url
+from data.durable import sync_path
 from data.ledger.guards import create_guards, guard_names
 from data.migrate import migrate
 from data.phases import phase
@@ -149,7 +150,7 @@ def keep(file: Path, aside: Path) -> None:
         aside.hardlink_to(file)
     except OSError:  # not every disk has hard links
         shutil.copy2(file, aside)
-    sync_folder(aside.parent)
+    sync_path(aside.parent)
 
 
 def remove(file: Path) -> None:

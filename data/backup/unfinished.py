@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from billing.errors import InputError
+from data.durable import sync_path
 
 MARK = "RESTORE-UNFINISHED"
 _TEXT = """\
@@ -50,19 +51,11 @@ def alone(data_dir: Path) -> Iterator[None]:
 def mark(data_dir: Path) -> None:
     """Marks the folder while what must belong together doesn't; a kill leaves the mark."""
     (data_dir / MARK).write_text(_TEXT, encoding="utf-8")
-    _sync(data_dir / MARK)
-    _sync(data_dir)
+    sync_path(data_dir / MARK)
+    sync_path(data_dir)
 
 
 def unmark(data_dir: Path) -> None:
     """Takes the mark away: everything belongs together again."""
     (data_dir / MARK).unlink(missing_ok=True)
-    _sync(data_dir)
-
-
-def _sync(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+    sync_path(data_dir)
