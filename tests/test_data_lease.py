@@ -258,6 +258,7 @@ def put_to_sleep(database: Database, pid: int) -> None:
     """Stops a process; on SQLite between two transactions, or nobody at all could write."""
     while True:
         os.kill(pid, signal.SIGSTOP)
+        os.waitpid(pid, os.WUNTRACED)  # until it has stopped, or it may take the lock still
         if database.dialect == "postgresql":
             return
         probe = sqlite3.connect(database.writer_engine.url.database or "", timeout=0.05)
