@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import dash
 from dash import html
@@ -14,6 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from api.callbacks import install_callback_check
 from api.desk import ServerDesk
 from api.downloads import DESK, downloads
+from api.joined_assets import FIRST_SCRIPT, SCRIPTS, STYLES, joined_assets, marked
 from api.wallet_forms import MOVEMENTS, wallet_forms
 from api.web_auth import current_scope, current_viewer, install_auth
 from billing.metrics import METRIC_BY_ID, METRICS
@@ -25,8 +27,10 @@ CATCH_ALL = "/<path:path>"
 KNOWN_METRIC = METRICS[0].id
 YEAR_SECONDS = 31_536_000
 REDIRECTS = {"/": "/billing/usage", "/billing": "/billing/usage"}
-# Not put at the end of every page by Dash: the theme is set in the head, before anything shows.
-IGNORED_ASSETS = r".*\.(br|gz|json|woff2)$|05-theme\.js"
+JOINED = ".*"  # Dash links none of the assets by itself
+# What Dash puts into every page and this product does without: help for browsers older than those
+# that its style sheets need, and the table of Dash's own.
+UNUSED_SCRIPTS = ("/deps/polyfill@", "/dash_table/")
 
 
 def build_dash(
@@ -41,16 +45,15 @@ def build_dash(
     ``reader`` replaces the installation's own, for tests of failing regions.
     """
     server = Flask("usage-dashboard", static_folder=None)
-    app = dash.Dash(
+    app = _App(
         "usage-dashboard",
         server=server,  # type: ignore[arg-type]  # a Flask app is what it takes
         use_pages=True,
         pages_folder=str(ROOT / "pages"),
         assets_folder=str(ROOT / "assets"),
-        assets_ignore=IGNORED_ASSETS,
-        assets_path_ignore=["vendor", "docs"],
-        external_stylesheets=[_vendor("bootstrap.min.css")],
-        external_scripts=[_vendor("plotly-basic.min.js")],
+        assets_ignore=JOINED,
+        external_stylesheets=[BOOTSTRAP, STYLES.address],
+        external_scripts=[PLOTLY, SCRIPTS.address],
         title="Usage Dashboard",
         update_title="",
         suppress_callback_exceptions=True,
@@ -68,12 +71,13 @@ def build_dash(
         app,
         installation,
         is_demo=is_demo,
-        stylesheets=[_vendor("bootstrap.min.css"), *_own("*.css")],
-        scripts=_own("*.js"),
+        stylesheets=[BOOTSTRAP, STYLES.address],
+        scripts=[FIRST_SCRIPT.address, SCRIPTS.address],
         demo_people=demo_people,
     )
     server.extensions[DESK] = ServerDesk(installation, current_viewer, current_scope, reader)
     server.extensions[MOVEMENTS] = installation.movements
+    server.register_blueprint(joined_assets)
     server.register_blueprint(downloads)
     server.register_blueprint(wallet_forms)
     server.before_request(_redirect)
@@ -84,36 +88,41 @@ def build_dash(
     return app
 
 
-INDEX = """<!DOCTYPE html>
+class _App(dash.Dash):
+    """Dash with an index that names only what the product uses, the earliest first."""
+
+    def interpolate_index(self, **parts: Any) -> str:  # type: ignore[override]
+        """The first document of every page."""
+        lines = parts["scripts"].splitlines()
+        used = [line for line in lines if not any(name in line for name in UNUSED_SCRIPTS)]
+        parts["scripts"] = "\n".join(used)
+        made: str = super().interpolate_index(**parts)  # type: ignore[no-untyped-call]
+        return made
+
+
+BOOTSTRAP = marked("vendor/bootstrap.min.css")
+PLOTLY = marked("vendor/plotly-basic.min.js")
+FONT = marked("vendor/inter-latin.woff2")
+# What draws a chart is asked for by another script, and a font by a style sheet: named here, they
+# are on their way before those are.
+INDEX = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
-{%metas%}
+{{%metas%}}
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{%title%}</title>
-<script src="/assets/05-theme.js"></script>
-{%favicon%}
-{%css%}
+<title>{{%title%}}</title>
+<script src="{FIRST_SCRIPT.address}" data-page></script>
+<link rel="icon" type="image/svg+xml" href="{marked("favicon.svg")}">
+{{%css%}}
+<link rel="preload" as="font" type="font/woff2" href="{FONT}" crossorigin>
+<link rel="preload" as="script" href="/_dash-component-suites/dash/dcc/async-graph.js">
 </head>
 <body>
-{%app_entry%}
-<footer>{%config%}{%scripts%}{%renderer%}</footer>
+{{%app_entry%}}
+<footer>{{%config%}}{{%scripts%}}{{%renderer%}}</footer>
 </body>
 </html>
 """
-
-
-def _vendor(name: str) -> str:
-    """The address of a front-end file that was installed, marked by its version."""
-    file = ROOT / "assets" / "vendor" / name
-    return f"/assets/vendor/{name}?m={int(file.stat().st_mtime)}"
-
-
-def _own(pattern: str) -> list[str]:
-    """Addresses of the product's own assets, in the order they apply."""
-    return [
-        f"/assets/{path.name}?m={int(path.stat().st_mtime)}"
-        for path in sorted((ROOT / "assets").glob(pattern))
-    ]
 
 
 def _redirect() -> AnyResponse | None:

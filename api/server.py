@@ -22,12 +22,13 @@ from starlette.exceptions import HTTPException
 
 from api.dash_app import build_dash
 from api.hub import Hub
+from api.kept_files import KeptFiles
 from api.listening import cannot_listen
 from api.probes import install_probes
 from api.problems import no_answer, problem
 from api.protection import protect
 from api.readiness import Readiness
-from api.screens import Screens
+from api.screens import Screens, compressed
 from api.stream import install_stream
 from api.v1 import docs
 from api.v1.application import build_api
@@ -111,7 +112,7 @@ def build_server(
         """Unknown API addresses never fall through to the screens."""
         return problem(request, 404, "not_found", f"There is no call /api/{shorten(path)}.")
 
-    server.mount("/", Screens(screens.server))
+    server.mount("/", KeptFiles(compressed(Screens(screens.server))))
     return server
 
 

@@ -36,7 +36,8 @@ FORM_COOKIE = "usage_form"  # holds what the CSRF token is compared with, and no
 HOME, SIGN_IN, SIGN_OUT, ASSETS = "/", "/sign-in", "/sign-out", "/assets/"
 OPEN_ENDPOINTS = {"auth._sign_in_page", "auth._submit_sign_in", "auth._sign_out", "healthz"}
 ASKED_BY_PROGRAMS = ("/_", "/api/", "/export/", "/stream")  # told 401, not sent to sign in
-MAY_BE_CACHED = (ASSETS, "/_dash-component-suites/")
+LIBRARIES = "/_dash-component-suites/"  # Dash's: the same for everybody, and public
+MAY_BE_CACHED = (ASSETS, LIBRARIES)
 
 STATUS_BY_CODE = {
     "signed_out": 401, "sign_in_failed": 401, "not_allowed": 403, "plan_lacks": 403,
@@ -160,6 +161,7 @@ def _gate() -> AnyResponse | None:
         raise RequestEntityTooLarge
     endpoint = request.endpoint or ""  # not the path: Dash answers every path with its index
     is_asset = request.path.startswith(ASSETS) and endpoint.endswith(".static")
+    is_asset = is_asset or endpoint.startswith(LIBRARIES)
     if endpoint in OPEN_ENDPOINTS or is_asset or _viewer() is not None:
         return None
     if request.path.startswith(ASKED_BY_PROGRAMS) or request.method not in {"GET", "HEAD"}:

@@ -245,14 +245,18 @@
     });
   }
 
+  function change(changes) {
+    changes.forEach(function (each) {
+      window.dash_clientside.set_props(each.path, each.props);
+    });
+  }
+
   var restUntil = 0;
 
   function apply(changes) {
     var begun = Date.now();
     keepingPlace(function () {
-      changes.forEach(function (change) {
-        window.dash_clientside.set_props(change.path, change.props);
-      });
+      change(changes);
     });
     afterPaint(function () {
       restUntil = Date.now() + REST_OF_COST * (Date.now() - begun);
@@ -266,6 +270,7 @@
 
   window.usageLive = {
     changesOf: changesOf,
+    change: change,
     isSelecting: isSelecting,
     apply: apply,
     restMilliseconds: restMilliseconds,

@@ -39,6 +39,7 @@ VIEWING_SECONDS = 6.0
 PAUSES = (0.0, 1.0)
 MOST_SECONDS = 1.0
 PATIENCE_SECONDS = 60
+IGNORED = ("/stream", ".svg", ".ico")  # what a browser holds open, or has kept
 ROOT = Path(__file__).parent.parent
 # What a page shows: the headline, and the shapes of its bars.
 STATE = """(selector) => [
@@ -199,12 +200,21 @@ def _captured(browser: Browser, contender: Contender, url: str, state: Any) -> l
         page.wait_for_timeout(500)
         for label in PRESETS:
             seen: list[Request] = []
-            page.on("request", seen.append)
+
+            def note(request: Request, seen: list[Request] = seen) -> None:
+                seen.append(request)
+
+            page.on("request", note)
             page.evaluate(CHANGE, [contender.headline, label])
             page.wait_for_timeout(300)
-            page.remove_listener("request", seen.append)
-            views.append([_sent(each) for each in seen if "/stream" not in each.url])
+            page.remove_listener("request", note)
+            views.append([_sent(each) for each in seen if _is_part(each.url)])
     return views
+
+
+def _is_part(url: str) -> bool:
+    """Whether a request is one of a change, and none of what goes on beside it."""
+    return url.startswith("http") and not url.split("?")[0].endswith(IGNORED)
 
 
 def _sent(request: Request) -> Sent:

@@ -17,6 +17,10 @@ MOST_OUTLINED = 62
 MOST_NAMED_DAYS = 92
 SLIM_FROM = 20
 MOST_TICKS = 8
+# Widths of what an axis says, in pixels at its size of 11.5: the browser would measure them itself,
+# but only after it has drawn everything, which it then draws again.
+FIGURE_PIXELS, POINT_PIXELS = 7.5, 3.5
+STANDOFF_PIXELS = 6
 
 
 def layout(
@@ -34,7 +38,12 @@ def layout(
         "showlegend": False,
         "paper_bgcolor": "rgba(0, 0, 0, 0)",
         "plot_bgcolor": "rgba(0, 0, 0, 0)",
-        "margin": {"l": 4, "r": 10 if len(parts) <= SLIM_FROM else 24, "t": 8, "b": 27},
+        "margin": {
+            "l": _room(axis.labels),
+            "r": 10 if len(parts) <= SLIM_FROM else 24,
+            "t": 8,
+            "b": 27,
+        },
         "font": {"family": FONT, "size": 11.5, "color": MUTED},
         "hovermode": "x",
         "hoverdistance": -1,
@@ -59,12 +68,21 @@ def layout(
             "ticktext": list(axis.labels),
             "fixedrange": True,
             "zeroline": False,
-            "automargin": True,
-            "ticklabelstandoff": 6,
+            "automargin": False,
+            "ticklabelstandoff": STANDOFF_PIXELS,
         },
         "shapes": _weekends(view, parts),
         "annotations": _notes(view, parts, tops),
     }
+
+
+def _room(labels: Sequence[str]) -> int:
+    """Pixels for the longest of an axis's labels and what keeps it off the bars."""
+    widths = (
+        sum(POINT_PIXELS if character in ".,  ’" else FIGURE_PIXELS for character in label)
+        for label in labels
+    )
+    return round(max(widths) + STANDOFF_PIXELS + 4)
 
 
 def is_dense(bar_count: int) -> bool:

@@ -14,8 +14,10 @@ import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy import select
 from starlette.routing import Mount
+from starlette_compress import CompressMiddleware
 
 from api import downloads
+from api.kept_files import KeptFiles
 from api.screens import Screens
 from billing.events import SmsEvent
 from data import tables as t
@@ -29,6 +31,7 @@ PEOPLE = (OWNER, OTHER, FREE)
 # a place in it is tried with every name in NAMES.
 CLOSED_CALL = (401, 200, 200)
 SUITES = "/_dash-component-suites/<string:package_name>/<path:fingerprinted_path>"
+JOINED = '/assets/<any("first.js", "all.js", "all.css"):name>'
 ROUTES = {
     ("GET", "/healthz"): (200, 200, 200),
     ("GET", "/readyz"): (200, 200, 200),
@@ -41,7 +44,8 @@ ROUTES = {
     ("GET", "/"): (302, 302, 302),
     ("GET", "/<path:path>"): (302, 404, 404),
     ("GET", "/assets/<path:filename>"): (200, 200, 200),
-    ("GET", SUITES): (401, 404, 404),
+    ("GET", SUITES): (404, 404, 404),
+    ("GET", JOINED): (200, 200, 200),
     ("GET", "/_dash-layout"): CLOSED_CALL,
     ("GET", "/_dash-dependencies"): CLOSED_CALL,
     ("GET", "/_reload-hash"): CLOSED_CALL,
@@ -60,6 +64,7 @@ NAMES = {
     "path": "acme", "path:path": "acme/usage", "path:filename": "05-theme.js",
     "string:package_name": "os", "path:fingerprinted_path": "path.py",
     "file_name": "daily.csv", "metric_id": "sms_credits",
+    'any("first.js", "all.js", "all.css"):name': "all.js",
 }  # fmt: skip
 # Callbacks by their output: where they run.
 CALLBACKS = {
@@ -119,7 +124,9 @@ def routes_of(live: Live) -> set[tuple[str, str]]:
         assert isinstance(route, Mount), f"{route} is neither a route nor mounted"
         if route.path == "/api/v1":  # has no cookies, and a table of its own: test_api_v1_tenancy
             continue
-        screens = route.app  # the one other thing that is mounted
+        screens = route.app  # the one other thing that is mounted, behind what answers files
+        while isinstance(screens, KeptFiles | CompressMiddleware):
+            screens = screens.app
         assert isinstance(screens, Screens), f"{route} is mounted, and this test can't look inside"
         for rule in screens.flask_app.url_map.iter_rules():
             methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
@@ -164,7 +171,8 @@ def test_every_answer_is_protected_and_has_an_id(clients, method, template):
 def test_nothing_is_open_to_strangers_but_this(live):
     is_open = {path for (_, path), (stranger, *_) in ROUTES.items() if stranger in {200, 400}}
     assert is_open == {
-        "/healthz", "/readyz", "/api/docs", "/assets/<path:filename>", "/sign-in", "/sign-out",
+        "/healthz", "/readyz", "/api/docs", "/assets/<path:filename>", JOINED, "/sign-in",
+        "/sign-out",
     }  # fmt: skip
 
 
