@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 FOLDERS = ("/assets/", "/_dash-component-suites/")
 KEPT_HEADERS = ("content-type", "cache-control")
 SMALLEST_BYTES = 500
-QUALITY = 9  # of 11: a twentieth larger than the best, in a thirtieth of the time
+QUALITY = 6  # of 11: a tenth larger than the best, in a sixtieth of the time
 TEXTS = ("text/", "application/javascript", "application/json", "image/svg+xml")
 MOST_BYTES = 64_000_000  # of all kept files as they came; those that are served are about five
 # Dash marks the files of its packages by version and time, and takes any such mark.
