@@ -214,7 +214,7 @@ def _captured(browser: Browser, contender: Contender, url: str, state: Any) -> l
 
 def _is_part(url: str) -> bool:
     """Whether a request is one of a change, and none of what goes on beside it."""
-    return url.startswith("http") and not url.split("?")[0].endswith(IGNORED)
+    return url.startswith("http") and not url.split("?", maxsplit=1)[0].endswith(IGNORED)
 
 
 def _sent(request: Request) -> Sent:

@@ -1,9 +1,9 @@
 """How long the usage page takes on the server for an account of millions of lines.
 
 A render is one whole request as a browser sends it: session, the page's reads, its components,
-JSON; once when nothing of the account is remembered, and again when the analytics' part is. Beside
-it stands the raw limit: DuckDB's own query of the sums that the page's largest figure needs, on
-the same connection, with nothing around it.
+JSON; once right after a sync, once when nothing of the account is remembered, and again when the
+analytics' part is. Beside it stands the raw limit: DuckDB's own query of the sums that the page's
+largest figure needs, on the same connection, with nothing around it.
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ class Measured:
     """(waited, computed) milliseconds of one ledger by what was done."""
 
     line_count: int
+    synced: Timings
     first: Timings
     renders: Timings
     regions: Timings
@@ -126,14 +127,17 @@ def _measure(ledger: BigLedger) -> Measured:
         _prove(opened.reader, scope, sums, search, browser.render(search))
     gc.collect()
     gc.freeze()  # as the server does
+    synced: Timings = {name: [] for name in ADDRESSES}
     first: Timings = {name: [] for name in ADDRESSES}
     renders: Timings = {name: [] for name in ADDRESSES}
     for _ in range(RENDERS_EACH):
         for name, search in ADDRESSES.items():
+            opened.reader.forget(is_synced=True)
+            synced[name].append(_timed(partial(browser.render, search)))
             opened.reader.forget()
             for timings in (first, renders):
                 timings[name].append(_timed(partial(browser.render, search)))
-    return Measured(ledger.line_count, first, renders, _regions(opened, scope))
+    return Measured(ledger.line_count, synced, first, renders, _regions(opened, scope))
 
 
 class Browser:
@@ -273,7 +277,11 @@ def _results(found: list[Measured]) -> Results:
         size = f"{each.line_count / 1e6:g}M lines"
         columns += [f"{size}, p50 ms", "p95 ms", "CPU ms"]
         parts: Timings = {}
-        for kind, renders in (("page at first", each.first), ("page again", each.renders)):
+        for kind, renders in (
+            ("page after a sync", each.synced),
+            ("page at first", each.first),
+            ("page again", each.renders),
+        ):
             parts[f"{kind}, all addresses"] = [one for many in renders.values() for one in many]
             parts |= {f"{kind}, {name}": values for name, values in renders.items()}
         parts |= {f"read, {name}": values for name, values in each.regions.items()}
@@ -291,15 +299,16 @@ def _results(found: list[Measured]) -> Results:
         columns.append("CPU, largest ÷ least")
         for cells in rows.values():
             cells.append(f"{_number(cells[-1]) / _number(cells[2]):.2f}")
-    render_count = 2 * sum(len(values) for values in found[0].renders.values())
+    render_count = 3 * sum(len(values) for values in found[0].renders.values())
     return Results(
         "Usage page of an account with 40 % of the ledger",
         tuple(columns),
         tuple((name, *cells) for name, cells in rows.items()),
         (
             f"{render_count} renders of {len(ADDRESSES)} addresses in turns, {READS_EACH} of each "
-            "read. A render is the whole request: session, reads, components, JSON; at first when "
-            "nothing of the account is remembered, again right after it. Reads are of the first "
+            "read. A render is the whole request: session, reads, components, JSON; after a sync "
+            "when nothing is remembered at all, at first when nothing of the account is, again "
+            "right after it. Reads are of the second "
             "kind but for the one that says again. Every address was "
             "first proved equal to the plain sum of all its lines. CPU is the median of what the "
             "process computed, DuckDB's threads included; the rest is waiting on a busy machine.",

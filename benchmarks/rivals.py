@@ -29,7 +29,9 @@ from benchmarks.big_lake import BIG, NOW
 from billing.clock import FixedClock
 from components import format as fmt
 from components.chart_view import SERVICE_COLOURS
-from data.analytics.lake import FOLDER, connect
+from data.analytics.catalog import FileCatalog
+from data.analytics.generation import connect
+from data.analytics.lake import FOLDER
 from data.analytics.pointer import CURRENT, current_generation
 from data.installation import open_installation
 from data.settings import effective_settings, load_settings
@@ -65,7 +67,7 @@ class Answers:
         lake = folder / FOLDER
         name = current_generation(lake, CURRENT)
         assert name, "the folder has analytics"
-        self._connection = connect(lake / name, 2, "1GB")
+        self._connection = connect(lake / name, FileCatalog(), 2, "1GB")
         newest = f"SELECT * FROM read_csv('{folder / NEWEST}')"
         self._connection.execute(f"CREATE TABLE newest AS {newest}")
 

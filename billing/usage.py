@@ -15,6 +15,7 @@ from typing import Protocol
 from billing.access import AccountScope
 from billing.periods import Period
 from billing.queries import Filters, TransactionSort
+from billing.records import record
 
 
 class Dimension(StrEnum):
@@ -29,7 +30,7 @@ class Dimension(StrEnum):
     CONSUMER = "consumer_id"
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class UsageCell:
     """Sums of one group. ``keys`` follow the asked dimensions; a day is a ``date``.
 

@@ -29,6 +29,7 @@ from billing.money import (
     to_decimal,
 )
 from billing.periods import Period, add_months, zone
+from components.amount_text import AmountFrame, amount_frame
 
 Tone = Literal["more", "less", "neutral"]
 
@@ -71,7 +72,10 @@ def whole_money(micros: int, currency: str, locale: str) -> str:
 def money_rows(micros: Sequence[int], currency: str, locale: str) -> list[str]:
     """Each amount as ``money`` shows it, adjusted so that the rows sum to the shown total."""
     decimals = currency_decimals(currency)
-    return [money(part, currency, locale) for part in split_rounding(micros, decimals)]
+    return [
+        _amount(part, currency, locale, decimals, decimals)
+        for part in split_rounding(micros, decimals)
+    ]
 
 
 def signed_money(micros: int, currency: str, locale: str) -> str:
@@ -135,22 +139,22 @@ def shares(parts: Sequence[int], locale: str) -> list[str]:
 
 def day(value: date) -> str:
     """A day with its weekday: ``Tue 17 Nov``."""
-    return format_date(value, "EEE d MMM", locale="en")
+    return _date(value, "EEE d MMM")
 
 
 def short_day(value: date) -> str:
     """A day without its weekday: ``17 Nov``."""
-    return format_date(value, "d MMM", locale="en")
+    return _date(value, "d MMM")
 
 
 def long_day(value: date) -> str:
     """A day that could be of any year: ``Tue 17 Nov 2026``."""
-    return format_date(value, "EEE d MMM y", locale="en")
+    return _date(value, "EEE d MMM y")
 
 
 def month(value: date) -> str:
     """A month with its year: ``Nov 2026``."""
-    return format_date(value, "MMM y", locale="en")
+    return _date(value, "MMM y")
 
 
 def period_label(period: Period) -> str:
@@ -169,7 +173,7 @@ def comparison_label(period: Period) -> str:
     """A period inside a sentence: ``October``, ``the first 22 days of October``, or its days."""
     if period.day_count == 1:
         return day(period.start)
-    name = format_date(period.start, "MMMM", locale="en")
+    name = _date(period.start, "MMMM")
     if period.start.day == 1 and period.end == _month_after(period.start):
         return name
     if period.start.day == 1 and period.end < _month_after(period.start):
@@ -190,7 +194,7 @@ def versus_label(period: Period) -> str:
     if period.day_count == 1:
         return f"vs {short_day(period.start)}"
     if period.start.day == 1 and period.end <= _month_after(period.start):
-        return f"vs {format_date(period.start, 'MMMM', locale='en')}"
+        return f"vs {_date(period.start, 'MMMM')}"
     if period.start.year != period.last_day.year:
         return f"vs {period_label(period)}"
     return f"vs {period_label(period).rsplit(' ', 1)[0]}"
@@ -241,6 +245,11 @@ def days_text(days: int, locale: str) -> str:
     return f"{number(days, locale)} {'day' if days == 1 else 'days'}"
 
 
+@lru_cache(maxsize=8_000)  # every page writes the same few hundred days, a chart each of them twice
+def _date(value: date, pattern: str) -> str:
+    return format_date(value, pattern, locale="en")
+
+
 def _tenths(tenths: int, locale: str) -> str:
     decimals = 1 if abs(tenths) < LARGE_TENTHS else 0
     pattern = _pattern(locale, decimals, decimals)
@@ -250,11 +259,28 @@ def _tenths(tenths: int, locale: str) -> str:
 
 @lru_cache(maxsize=20_000)  # a page writes the same amounts again and again, zero above all
 def _amount(micros: int, currency: str, locale: str, least: int, most: int) -> str:
+    frame = _frame(currency, locale, least) if least == most else None
+    if frame:
+        return frame.write(micros)
+    return _babel_amount(micros, currency, locale, least, most)
+
+
+def _babel_amount(micros: int, currency: str, locale: str, least: int, most: int) -> str:
     pattern = _currency_pattern(locale, least, most)
     text = pattern.apply(
         to_decimal(micros), _locale(locale), currency=currency, currency_digits=False
     )
     return _CODE_BEFORE_DIGIT.sub(SPACE, _typographic(text))
+
+
+@lru_cache(maxsize=256)
+def _frame(currency: str, locale: str, decimals: int) -> AmountFrame | None:
+    return amount_frame(
+        _currency_pattern(locale, decimals, decimals),
+        _locale(locale),
+        decimals,
+        lambda micros: _babel_amount(micros, currency, locale, decimals, decimals),
+    )
 
 
 def _typographic(text: str) -> str:

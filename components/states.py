@@ -76,7 +76,17 @@ def nothing_used(account_id: str, currency: str, *, has_prices: bool) -> html.Di
     )
 
 
-def failed(title: str, retry_href: str, error_id: str | None = None) -> html.Div:
+OTHERS_STAY = "The other figures on this page are not affected."
+ANALYTICS_OUT = (
+    "The figures can’t be read at the moment. The ledger is not affected: usage is still recorded, "
+    "nothing is lost, and the people who run this have been told."
+)
+OUT_OF_REACH = "What it is read from can’t be reached at the moment. It comes back by itself."
+
+
+def failed(
+    title: str, retry_href: str, error_id: str | None = None, *, why: str = OTHERS_STAY
+) -> html.Div:
     """A region, named by ``title``, that failed while others stay: says so, offers another try.
 
     ``error_id`` finds the failure in the log.
@@ -85,7 +95,7 @@ def failed(title: str, retry_href: str, error_id: str | None = None) -> html.Div
         [
             icon("warning"),
             html.H2(f"{title} could not be loaded"),
-            html.P("The other figures on this page are not affected."),
+            html.P(why),
             # A plain link: only a real request asks the server again at the same address.
             html.A("Retry", href=retry_href, className="btn", disable_n_clicks=True),
             html.P(["Error ", html.Code(error_id)], className="error-id") if error_id else None,

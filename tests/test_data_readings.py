@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,10 +14,14 @@ from billing.periods import Period
 from billing.plans import Plan
 from billing.queries import Filters
 from billing.usage import Dimension, Question, Reading
+from data.analytics.lake import Cursor
 from data.analytics.sync import sync_all
+from data.reading import rollups
+from data.reading.parts import Parts
+from data.reading.remembered import Answer, Asked
+from data.reading.visibility import View
 from tests.ledger_builder import Line, account, scope
 from tests.reading import (
-    ALL,
     AUTUMN,
     Store,
     ledgers,
@@ -74,30 +77,45 @@ def test_each_question_is_answered_as_if_alone(shared: Store, ledger, questions,
             assert sums(reading) == plain_sums(shown, list(question.by))
 
 
-def test_memory_serves_narrower_questions_than_it_was_asked(shared: Store):
-    """The year's days are read once; what they can answer isn't asked of analytics again."""
-    shared.builder.add_account("narrow")
-    shared.add(Line(account_id="narrow", cost=5, day=date(2026, 11, 3)))
+def test_memory_serves_what_it_has_and_only_the_rest_is_asked(shared: Store, monkeypatch):
+    shared.builder.add_account("partly")
+    shared.add(Line(account_id="partly", cost=5, day=date(2026, 11, 3)))
     sync_all(shared.database, shared.lake)
-    who = scope(account("narrow"))
+    who = scope(account("partly"))
     shared.reader.readings(who, [YEAR])
-    asked: list[object] = []
-    real = shared.lake.snapshot
+    asked: list[Sequence[Asked]] = []
+    real = rollups._read
 
-    def noting(read: Any) -> Any:
-        asked.append(read)
-        return real(read)
+    def noting(cursor: Cursor, parts: Parts, view: View, missing: Sequence[Asked]) -> list[Answer]:
+        asked.append(missing)
+        return real(cursor, parts, view, missing)
 
-    shared.lake.snapshot = noting  # type: ignore[method-assign]
-    try:
-        by = (Dimension.DAY, Dimension.METRIC)
-        (reading,) = shared.reader.readings(who, [Question(AUTUMN, by)])
+    monkeypatch.setattr(rollups, "_read", noting)
+    shared.reader.readings(who, [YEAR])
+    assert not asked
+    several = [YEAR, Question(AUTUMN, (Dimension.DAY, Dimension.METRIC))]
+    for reading in shared.reader.readings(who, several):
         assert [cell.cost_micros for cell in reading.cells] == [5]
-        assert not asked
-        shared.reader.usage(who, AUTUMN, (Dimension.CAMPAIGN,), ALL)
-        assert len(asked) == 1
-    finally:
-        shared.lake.snapshot = real  # type: ignore[method-assign]
+    assert [len(missing) for missing in asked] == [1]
+
+
+def test_a_line_may_take_the_place_of_another_in_a_status(shared: Store):
+    """As many lines leave a group as come to it: the count stays, the cost doesn't."""
+    shared.builder.add_account("swap", funds=10**15)
+    first = Line(account_id="swap", cost=5_000, day=date(2026, 11, 3), status="sent")
+    shared.add(first)
+    sync_all(shared.database, shared.lake)
+    shared.builder.add_receipts((first, "delivered"))
+    shared.add(Line(account_id="swap", cost=7_000, day=date(2026, 11, 3), status="sent"))
+    who = scope(account("swap"))
+    by_status = Question(AUTUMN, (Dimension.STATUS,))
+    for questions in (
+        [by_status],
+        [by_status, Question(AUTUMN, (Dimension.DAY, Dimension.STATUS))],
+    ):
+        reading = shared.reader.readings(who, questions)[0]
+        costs = {cell.keys[0]: (cell.count, cell.cost_micros) for cell in reading.cells}
+        assert costs == {"delivered": (1, 5_000), "sent": (1, 7_000)}
 
 
 def test_one_question_that_is_not_allowed_refuses_them_all(shared: Store):

@@ -20,7 +20,8 @@ from billing.usage import Dimension
 from data.analytics.lake import Cursor, Lake, Positions, positions
 from data.analytics.views import run_view
 from data.columns import from_micros, to_micros
-from data.reading.sums import SUMMED, Key, Sums, is_by_status, line_count
+from data.reading.rollups import Key, Sums
+from data.reading.sums import SUMMED, is_by_status, line_count
 from data.reading.visibility import View, filter_parameters, passes, period_parameters
 
 _HOUR_MICROSECONDS = HOUR // timedelta(microseconds=1)

@@ -1,4 +1,4 @@
-"""Sums of usage: the lake's up to its position, then the ledger's own after it, added.
+"""Sums of usage that the ledger has, and how they join those of the analytics store.
 
 The order matters. The lake is asked first, with its position; the ledger afterwards, so that
 every line is counted by exactly one of the two, whatever a sync does meanwhile. Questions asked
@@ -7,10 +7,9 @@ together get one snapshot of each store.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
-from datetime import date
-from operator import itemgetter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from operator import add as plus
 from typing import Any
 
 from sqlalchemy import (
@@ -26,43 +25,15 @@ from sqlalchemy import (
     union_all,
 )
 
-from billing.periods import Period, add_months
+from billing.periods import Period
 from billing.queries import Filters
 from billing.usage import Dimension, Question, UsageCell
-from data.analytics.lake import Cursor, Positions, positions
-from data.analytics.views import run_view
-from data.reading.remembered import Answer, Asked, Remembered, Rows
-from data.reading.visibility import (
-    View,
-    filter_parameters,
-    filtered_columns,
-    passes,
-    period_parameters,
-)
+from data.analytics.lake import Positions
+from data.reading.rollups import Groups, Key, Sums
+from data.reading.visibility import View, filtered_columns, passes
 from data.tables import usage_lines
 
-# The narrowest source that has every column asked for comes first.
-SOURCES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("cells_day", ("booked_on", "metric", "service", "direction", "status")),
-    ("cells_campaign", ("booked_on", "campaign_id")),
-    ("cells_consumer", ("booked_on", "consumer_id")),
-    ("cells_lines", tuple(dimension.value for dimension in Dimension)),
-)
 SUMMED = ("base_units", "pulses", "talk_seconds", "cost_micros")
-_DAYS = SOURCES[0]
-_DAY_FILTERS = (("metrics", 1), ("services", 2), ("statuses", 4))  # places in its rows
-WHOLE_MONTHS_BACK, WHOLE_MONTHS_AHEAD = 13, 2
-MOST_DERIVED = 32
-
-Key = tuple[str | date | None, ...]
-Sums = tuple[int, ...]
-Groups = list[tuple[Key, Sums]]
-
-
-def source_of(by: Sequence[Dimension], filters: Filters) -> tuple[str, tuple[str, ...]]:
-    """The narrowest source that can group and filter as asked: view name and its dimensions."""
-    needed = {dimension.value for dimension in by} | filtered_columns(filters)
-    return next(source for source in SOURCES if needed <= set(source[1]))
 
 
 def is_by_status(by: Sequence[Dimension], filters: Filters) -> bool:
@@ -77,144 +48,17 @@ def line_count(lines: FromClause) -> ColumnElement[int]:
     return func.count(lines.c.seq)
 
 
-def lake_sums(
-    lately: Remembered, view: View, questions: Sequence[Question], today: date
-) -> list[tuple[Positions, Groups]]:
-    """For each question the lake's positions and what it has up to there: one item per group.
-
-    What isn't remembered is read in one snapshot. Where the account's months are asked for, or
-    known already, they are read by day and by all dimensions of a day once, and every question
-    about days is answered from them.
-    """
-    whole = _whole_days(today)
-    inside = [each for each in questions if _is_inside(each, whole.period)]
-    months = _asked(view, whole)
-    has_whole = lately.known(months) is not None
-    is_wide = any(2 * each.period.day_count >= whole.period.day_count for each in inside)
-    wholes = set(inside) if inside and (has_whole or is_wide) else set()
-
-    def read(cursor: Cursor, asked: Sequence[Asked]) -> list[Answer]:
-        synced = positions(cursor)
-        found = [(each, run_view(cursor, each.view, each.parameters)) for each in asked]
-        return [(synced, DayRows(rows) if each == months else rows) for each, rows in found]
-
-    answers = lately.ask_all(
-        [months if each in wholes else _asked(view, each) for each in questions],
-        lambda asked: lately.lake.snapshot(lambda cursor: read(cursor, asked)),
-    )
-    return [
-        (synced, _remembered_of_days(rows, each) if each in wholes else _groups(rows, each))
-        for each, (synced, rows) in zip(questions, answers, strict=True)
-    ]
-
-
-def _asked(view: View, question: Question) -> Asked:
-    """A question as the files of data/views take it."""
-    name, columns = source_of(question.by, question.filters)
-    asked = {dimension.value for dimension in question.by}
-    parameters = {
-        "account_id": view.account_id,
-        **period_parameters(question.period),
-        **filter_parameters(question.filters),
-        **{f"by_{column}": column in asked for column in columns},
-        "is_by_status": is_by_status(question.by, question.filters),
-    }
-    return Asked(name, parameters)
-
-
-def _whole_days(today: date) -> Question:
-    """The account's days of about a year, by everything that is known of a day."""
-    first = date(*add_months(today.year, today.month, -WHOLE_MONTHS_BACK), 1)
-    end = date(*add_months(today.year, today.month, WHOLE_MONTHS_AHEAD), 1)
-    return Question(Period(first, end), tuple(Dimension(column) for column in _DAYS[1]))
-
-
-def _is_inside(question: Question, whole: Period) -> bool:
-    period = question.period
-    is_of_days = source_of(question.by, question.filters) == _DAYS
-    return is_of_days and whole.start <= period.start and period.end <= whole.end
-
-
-def _groups(rows: Rows, question: Question) -> Groups:
-    """The rows of a view as groups."""
-    _, columns = source_of(question.by, question.filters)
-    places = [columns.index(dimension.value) for dimension in question.by]
-    first_sum = len(columns)
-    return [(tuple(row[place] for place in places), tuple(row[first_sum:])) for row in rows]
-
-
-def _remembered_of_days(rows: Rows, question: Question) -> Groups:
-    """The same groups each time while the rows are remembered; callers must not change them."""
-    derived = rows.derived if isinstance(rows, DayRows) else {}
-    if question not in derived:
-        if len(derived) >= MOST_DERIVED:
-            derived.clear()
-        derived[question] = _of_days(rows, question)
-    return derived[question]
-
-
-def _of_days(rows: Rows, question: Question) -> Groups:
-    """A question's groups, added up from rows by day and all dimensions of a day, oldest first."""
-    day_of = itemgetter(0)
-    chosen: Iterable[tuple[Any, ...]] = rows[
-        bisect_left(rows, question.period.start, key=day_of) : bisect_left(
-            rows, question.period.end, key=day_of
-        )
-    ]
-    for field, place in _DAY_FILTERS:
-        allowed = getattr(question.filters, field)
-        if allowed:
-            chosen = [row for row in chosen if row[place] in allowed]
-    places = [_DAYS[1].index(dimension.value) for dimension in question.by]
-    key_of = itemgetter(*places) if places else lambda _: ()
-    found: dict[Any, list[int]] = {}
-    for row in chosen:
-        _, _, _, _, _, count, units, pulses, seconds, micros = row
-        key = key_of(row)
-        sums = found.get(key)
-        if sums is None:
-            found[key] = [count, units, pulses, seconds, micros]
-        else:
-            sums[0] += count
-            sums[1] += units
-            sums[2] += pulses
-            sums[3] += seconds
-            sums[4] += micros
-    is_single = len(places) == 1  # then a key is the value itself
-    return [((key,) if is_single else key, tuple(sums)) for key, sums in found.items()]
-
-
-class DayRows(list[tuple[Any, ...]]):
-    """Rows of ``cells_day``, with each distinct day and word held once: half the memory.
-
-    ``derived``: what has been added up from them, by question.
-    """
-
-    def __init__(self, rows: Rows) -> None:
-        one: dict[Any, Any] = {}
-        same = one.setdefault
-        super().__init__(
-            [
-                (
-                    same(day, day), same(metric, metric), same(service, service),
-                    same(direction, direction), same(status, status), *sums,
-                )
-                for day, metric, service, direction, status, *sums in rows
-            ]
-        )  # fmt: skip
-        self.derived: dict[Question, Groups] = {}
+Newer = Callable[[Positions, bool, frozenset[str]], FromClause]
 
 
 def newer_sums(
-    connection: Connection,
-    newer: Callable[[Positions, bool], FromClause],
-    view: View,
-    asked: Sequence[tuple[Positions, Question]],
+    connection: Connection, newer: Newer, view: View, asked: Sequence[tuple[Positions, Question]]
 ) -> list[Groups]:
     """For each question what the ledger has after its positions: one item per group.
 
-    ``newer``: the account's lines after some positions, and whether it matters where lines stand.
-    Questions complete to the same positions walk these lines once.
+    ``newer``: the account's lines after some positions, whether it matters where lines stand, and
+    the columns of them that are needed. Questions complete to the same positions walk these lines
+    once.
     """
     found: list[Groups] = [[] for _ in asked]
     together: dict[tuple[Positions, bool], list[int]] = {}
@@ -222,13 +66,65 @@ def newer_sums(
         matters = is_by_status(question.by, question.filters)
         together.setdefault((synced, matters), []).append(number)
     for (synced, matters), numbers in together.items():
-        lines = newer(synced, matters)
         several = [asked[number][1] for number in numbers]
-        for number, groups in zip(
-            numbers, _several_sums(connection, lines, view, several), strict=True
-        ):
-            found[number] = groups
+        wide, places = covering(several)
+        lines = newer(synced, matters, _needed(view, wide))
+        sums = _several_sums(connection, lines, view, wide)
+        for number, question, place in zip(numbers, several, places, strict=True):
+            found[number] = narrowed(sums[place], wide[place], question)
     return found
+
+
+def _needed(view: View, questions: Sequence[Question]) -> frozenset[str]:
+    """The columns of lines that questions look at."""
+    names = {"seq", "account_id", "booked_on", "is_sandbox", *SUMMED}
+    if view.stored_from:
+        names.add("stored_at")
+    for each in questions:
+        names |= {dimension.value for dimension in each.by} | filtered_columns(each.filters)
+    return frozenset(names)
+
+
+def covering(questions: Sequence[Question]) -> tuple[list[Question], list[int]]:
+    """Fewer questions whose answers hold the answers to all of them, and which holds which.
+
+    Sums by day and something else hold those by day alone, of any of their days.
+    """
+    wide: list[Question] = []
+    places: dict[Question, int] = {}
+    for each in sorted(set(questions), key=lambda one: (-len(one.by), one.by, one.period)):
+        place = next((n for n, known in enumerate(wide) if _may_hold(known, each)), len(wide))
+        if place == len(wide):
+            wide.append(each)
+        else:
+            wide[place] = replace(wide[place], period=wide[place].period.span(each.period))
+        places[each] = place
+    return wide, [places[each] for each in questions]
+
+
+def _may_hold(wide: Question, question: Question) -> bool:
+    return (
+        wide.filters == question.filters
+        and set(question.by) <= set(wide.by)
+        and (Dimension.DAY in wide.by or wide.period == question.period)
+    )
+
+
+def narrowed(groups: Groups, wide: Question, question: Question) -> Groups:
+    """The groups of a question out of those of one that holds it."""
+    if wide == question:
+        return groups
+    if Dimension.DAY in wide.by:
+        day = wide.by.index(Dimension.DAY)
+        first, end = question.period.start, question.period.end
+        groups = [each for each in groups if first <= each[0][day] < end]  # type: ignore[operator]
+    places = [wide.by.index(dimension) for dimension in question.by]
+    found: dict[Key, Sums] = {}
+    for key, sums in groups:
+        narrow = tuple([key[place] for place in places])
+        known = found.get(narrow)
+        found[narrow] = tuple(map(plus, known, sums)) if known else sums
+    return list(found.items())
 
 
 def _several_sums(
@@ -246,7 +142,7 @@ def _several_sums(
     places = [[1 + used.index(each) for each in question.by] for question in questions]
     first_sum = 1 + len(used)
     for row in connection.execute(union_all(*parts)):
-        if row[first_sum]:
+        if row[first_sum + 1] is not None:
             key = tuple([row[place] for place in places[row[0]]])
             found[row[0]].append((key, tuple([int(value) for value in row[first_sum:]])))
     return found
@@ -283,6 +179,7 @@ def ledger_sums(
 ) -> Groups:
     """What the ledger's table, or a part of it such as its tail, has: one item per group.
 
+    A group that as many lines left as came to is among them: its amounts need not be zero.
     ``status``: what stands for the column of that name; none: the column.
     """
     keys = [
@@ -299,16 +196,22 @@ def ledger_sums(
     return [
         (tuple(row[:width]), tuple(int(value) for value in row[width:]))
         for row in rows
-        if row[width]
+        if row[width + 1] is not None
     ]
 
 
-def add(parts: Iterable[tuple[Key, Sums]]) -> tuple[UsageCell, ...]:
-    """One cell per key, ordered by keys with nothing last; none where all lines moved away."""
-    cells: dict[Key, Sums] = {}
-    for key, sums in parts:
-        known = cells.get(key)
-        cells[key] = tuple(map(sum, zip(known, sums, strict=True))) if known else sums
-    held = (key for key, sums in cells.items() if sums[0])
-    ordered = sorted(held, key=lambda key: [(value is None, value or "") for value in key])
-    return tuple(UsageCell(key, *cells[key]) for key in ordered)
+def add(known: Groups, newer: Groups) -> tuple[UsageCell, ...]:
+    """One cell per key, ordered by keys with nothing last; none where all lines moved away.
+
+    No key may be twice in ``known``.
+    """
+    cells = dict(known)
+    for key, sums in newer:
+        before = cells.get(key)
+        cells[key] = tuple(map(plus, before, sums)) if before else sums
+    held = [key for key, sums in cells.items() if sums[0]]
+    if any(None in key for key in held):
+        held.sort(key=lambda key: [(value is None, value or "") for value in key])
+    else:
+        held.sort()  # values of one place are of one kind
+    return tuple([UsageCell(key, *cells[key]) for key in held])

@@ -6,7 +6,7 @@ of them may move a line that the lake has, and then the line is part of what is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Select, and_, literal, select, union_all
@@ -24,20 +24,32 @@ _COLUMNS = (
 _AMOUNTS = frozenset({"base_units", "pulses", "talk_seconds", "cost_micros"})
 
 
-def newer_lines(account_id: str, order: SeqOrder, synced: Positions, *, is_by_status: bool) -> CTE:
-    """What to add to sums of the lake; receipts are read only where statuses matter."""
+def newer_lines(
+    account_id: str,
+    order: SeqOrder,
+    synced: Positions,
+    *,
+    is_by_status: bool,
+    names: Collection[str] = _COLUMNS,
+) -> CTE:
+    """What to add to sums of the lake; receipts are read only where statuses matter.
+
+    ``names``: the columns that it needs.
+    """
     if is_by_status:
-        return signed_tail(account_id, order, synced)
-    return tail(account_id, order, synced.lines)
+        return signed_tail(account_id, order, synced, names)
+    return tail(account_id, order, synced.lines, names)
 
 
-def tail(account_id: str, order: SeqOrder, synced_to: int) -> CTE:
+def tail(
+    account_id: str, order: SeqOrder, synced_to: int, names: Collection[str] = _COLUMNS
+) -> CTE:
     """The lines of an account that the lake has not got at a position, as they came.
 
     Materialized first: a planner that sees a metric or days beside the position prefers their
     index, and would walk the account's whole history to find a few new lines.
     """
-    return _materialized(_after(account_id, order, synced_to, usage_lines.c.status))
+    return _materialized(_after(account_id, order, synced_to, usage_lines.c.status, names))
 
 
 def standing_tail(account_id: str, order: SeqOrder, synced: Positions) -> CTE:
@@ -63,15 +75,17 @@ def moved_lines(
     )
 
 
-def signed_tail(account_id: str, order: SeqOrder, synced: Positions) -> CTE:
+def signed_tail(
+    account_id: str, order: SeqOrder, synced: Positions, names: Collection[str] = _COLUMNS
+) -> CTE:
     """What to add to the lake's sums by status; ``line_count`` and amounts may be negative.
 
     New lines count where they came; each new receipt takes its line out of one status and puts
     it into another, whichever of the two stores has the line.
     """
-    new = _after(account_id, order, synced.lines, usage_lines.c.status, sign=1)
+    new = _after(account_id, order, synced.lines, usage_lines.c.status, names, sign=1)
     moves = [
-        select(*_columns(status, sign))
+        select(*_columns(status, sign, names))
         .join_from(receipts, usage_lines, usage_lines.c.id == receipts.c.line_id)
         .where(_moves_after(account_id, order, synced.receipts))
         .where(usage_lines.c.account_id == account_id)
@@ -94,17 +108,27 @@ def _moves_after(account_id: str, order: SeqOrder, position: int) -> ColumnEleme
 
 
 def _after(
-    account_id: str, order: SeqOrder, position: int, status: ColumnElement[Any], sign: int = 0
+    account_id: str,
+    order: SeqOrder,
+    position: int,
+    status: ColumnElement[Any],
+    names: Collection[str] = _COLUMNS,
+    *,
+    sign: int = 0,
 ) -> Select[Any]:
-    return select(*_columns(status, sign)).where(
+    return select(*_columns(status, sign, names)).where(
         usage_lines.c.account_id == account_id, order.after(position)
     )
 
 
-def _columns(status: ColumnElement[Any], sign: int = 0) -> list[ColumnElement[Any]]:
+def _columns(
+    status: ColumnElement[Any], sign: int = 0, names: Collection[str] = _COLUMNS
+) -> list[ColumnElement[Any]]:
     """A tail's columns; with a sign, amounts carry it and so does ``line_count``."""
     columns: list[ColumnElement[Any]] = []
     for name in _COLUMNS:
+        if name not in names:
+            continue
         column: ColumnElement[Any] = usage_lines.c[name]
         if name == "status":
             column = status.label(name)

@@ -45,9 +45,11 @@ from data.reading.pages import (
     page_cursors,
     tail_keys,
 )
+from data.reading.parts import KnownParts
 from data.reading.position import ledger_order
 from data.reading.remembered import Remembered
-from data.reading.sums import add, is_by_status, lake_sums, ledger_sums, newer_sums
+from data.reading.rollups import lake_sums
+from data.reading.sums import add, is_by_status, ledger_sums, newer_sums
 from data.reading.tail import newer_lines
 from data.reading.visibility import View, view_of
 from data.reading.wallet_state import read_balance
@@ -67,6 +69,7 @@ class LedgerReader:
         self._database = database
         self._lake = lake
         self._lately = Remembered(lake)
+        self._parts = KnownParts(lake)
         self._clock = clock
         self._order = ledger_order(database.dialect)
 
@@ -103,23 +106,24 @@ class LedgerReader:
             complete_to = self._clock.now()
             with self._database.read() as connection:
                 return complete_to, [
-                    add(ledger_sums(
+                    add([], ledger_sums(
                         connection, usage_lines, view, each.period, each.by, each.filters,
                         standing(),
                     ))
                     for each in questions
                 ]  # fmt: skip
-        today = self._clock.now().date()
-        known = lake_sums(self._lately, view, questions, today)
+        known = lake_sums(self._lately, self._parts, view, questions)
         complete_to = self._clock.now()
         asked = [(synced, each) for (synced, _), each in zip(known, questions, strict=True)]
 
-        def newer(synced: Positions, is_by_status: bool) -> FromClause:
-            return newer_lines(view.account_id, self._order, synced, is_by_status=is_by_status)
+        def newer(synced: Positions, is_by_status: bool, names: frozenset[str]) -> FromClause:
+            return newer_lines(
+                view.account_id, self._order, synced, is_by_status=is_by_status, names=names
+            )
 
         with self._database.read() as connection:
             fresh = newer_sums(connection, newer, view, asked)
-        return complete_to, [add([*old, *new]) for (_, old), new in zip(known, fresh, strict=True)]
+        return complete_to, [add(old, new) for (_, old), new in zip(known, fresh, strict=True)]
 
     def usage_by_hour(
         self, scope: AccountScope, period: Period, by: Sequence[Dimension], filters: Filters
@@ -141,7 +145,7 @@ class LedgerReader:
         )
         with self._database.read() as connection:
             fresh = ledger_slots(connection, newer, view, visible, by, filters, hours)
-        return Reading(add(hours.cells([*known, *fresh])), complete_to)
+        return Reading(add([], hours.cells([*known, *fresh])), complete_to)
 
     def transactions(
         self,
@@ -267,9 +271,14 @@ class LedgerReader:
         with self._database.read() as connection:
             return {row.id: row.name for row in connection.execute(statement)}
 
-    def forget(self) -> None:
-        """Asks analytics anew from now on, for whoever wants to know how long that takes."""
+    def forget(self, *, is_synced: bool = False) -> None:
+        """Asks analytics anew from now on, for whoever wants to know how long that takes.
+
+        ``is_synced``: as after a sync, which also changes what they are made of.
+        """
         self._lately.forget()
+        if is_synced:
+            self._parts.forget()
 
     def _view(self, scope: AccountScope) -> View:
         return view_of(scope, self._clock.now())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, and_, true, tuple_
 
@@ -55,13 +56,12 @@ class View:
 
         A place takes the part of the period's bound: given both, a planner may walk from the bound.
         """
-        sort = tuple_(lines.c.booked_on, lines.c.occurred_at, lines.c.seq)
         is_after = after is not None and after[0] >= period.start
         is_before = before is not None and before[0] < period.end
         return and_(
             self._is_own(lines),
-            sort > after if is_after else lines.c.booked_on >= period.start,
-            sort < before if is_before else lines.c.booked_on < period.end,
+            _sort(lines) > after if is_after else lines.c.booked_on >= period.start,
+            _sort(lines) < before if is_before else lines.c.booked_on < period.end,
         )
 
     def _is_own(self, lines: FromClause) -> ColumnElement[bool]:
@@ -70,6 +70,10 @@ class View:
             lines.c.is_sandbox.is_(self.is_sandbox),
             lines.c.stored_at >= self.stored_from if self.stored_from else true(),
         )
+
+
+def _sort(lines: FromClause) -> ColumnElement[Any]:
+    return tuple_(lines.c.booked_on, lines.c.occurred_at, lines.c.seq)
 
 
 def view_of(scope: AccountScope, now: datetime) -> View:

@@ -1,48 +1,51 @@
--- Purpose: sums of one account's usage, grouped by whichever dimensions are asked for.
--- Grain:   one row for each group; a dimension that isn't asked for is NULL throughout.
--- Columns: booked_on, metric, service, direction, status, campaign_id, consumer_id;
+-- Purpose: sums of one account's usage, grouped by whichever dimensions but the status are asked
+--          for, for several questions at once.
+-- Grain:   one row for each question and group; a dimension that isn't asked for is NULL
+--          throughout.
+-- Columns: number: which question; booked_on, metric, service, direction, campaign_id, consumer_id;
 --          line_count in lines, base_units in the metric's base unit, pulses, talk_seconds in
 --          seconds, cost_micros in millionths of the currency.
--- Parameters: booked days from $start (included) to $end (excluded); an empty list lets all pass.
---          $is_by_status: whether statuses are asked for or filtered by; only then do moves matter.
--- Sources: lake.lines and lake.moves: a line that a receipt moved counts where it stands now.
-SELECT
-    CASE WHEN $by_booked_on THEN booked_on END AS booked_on,
-    CASE WHEN $by_metric THEN metric END AS metric,
-    CASE WHEN $by_service THEN service END AS service,
-    CASE WHEN $by_direction THEN direction END AS direction,
-    CASE WHEN $by_status THEN status END AS status,
-    CASE WHEN $by_campaign_id THEN campaign_id END AS campaign_id,
-    CASE WHEN $by_consumer_id THEN consumer_id END AS consumer_id,
-    sum(sign)::BIGINT AS line_count, sum(sign * base_units)::BIGINT AS base_units,
-    sum(sign * pulses)::BIGINT AS pulses, sum(sign * talk_seconds)::BIGINT AS talk_seconds,
-    sum(sign * cost_micros)::BIGINT AS cost_micros
-FROM (
+-- Parameters: $questions: for each its number, booked days from start_on (included) to end_on
+--          (excluded), what it is grouped by, and filters: an empty list lets all pass. $start and
+--          $end: the days that all of them lie in; $metrics, $services, $campaigns, $consumers: the
+--          filters that all of them share.
+-- Sources: lake.lines.
+WITH chosen AS MATERIALIZED (
     SELECT
-        1 AS sign, account_id, local_month, booked_on, metric, service, direction, status,
-        campaign_id, consumer_id, base_units, pulses, talk_seconds, cost_micros
+        booked_on, metric, service, direction, campaign_id, consumer_id, base_units, pulses,
+        talk_seconds, cost_micros
     FROM lake.lines
-    UNION ALL
-    SELECT
-        -1, account_id, local_month, booked_on, metric, service, direction, previous_status,
-        campaign_id, consumer_id, base_units, pulses, talk_seconds, cost_micros
-    FROM lake.moves
-    WHERE $is_by_status
-    UNION ALL
-    SELECT
-        1, account_id, local_month, booked_on, metric, service, direction, status,
-        campaign_id, consumer_id, base_units, pulses, talk_seconds, cost_micros
-    FROM lake.moves
-    WHERE $is_by_status
+    WHERE account_id = $account_id
+        AND local_month BETWEEN $first_month AND $last_month
+        AND booked_on >= $start
+        AND booked_on < $end
+        AND (len($metrics) = 0 OR list_contains($metrics, metric))
+        AND (len($services) = 0 OR list_contains($services, service))
+        AND (len($campaigns) = 0 OR list_contains($campaigns, campaign_id))
+        AND (len($consumers) = 0 OR list_contains($consumers, consumer_id))
 )
-WHERE account_id = $account_id
-    AND local_month BETWEEN $first_month AND $last_month
-    AND booked_on >= $start
-    AND booked_on < $end
-    AND (len($metrics) = 0 OR list_contains($metrics, metric))
-    AND (len($services) = 0 OR list_contains($services, service))
-    AND (len($statuses) = 0 OR list_contains($statuses, status))
-    AND (len($campaigns) = 0 OR list_contains($campaigns, campaign_id))
-    AND (len($consumers) = 0 OR list_contains($consumers, consumer_id))
+SELECT
+    q.number,
+    CASE WHEN q.by_booked_on THEN booked_on END AS booked_on,
+    CASE WHEN q.by_metric THEN metric END AS metric,
+    CASE WHEN q.by_service THEN service END AS service,
+    CASE WHEN q.by_direction THEN direction END AS direction,
+    CASE WHEN q.by_campaign_id THEN campaign_id END AS campaign_id,
+    CASE WHEN q.by_consumer_id THEN consumer_id END AS consumer_id,
+    count(*)::BIGINT AS line_count, sum(base_units)::BIGINT AS base_units,
+    sum(pulses)::BIGINT AS pulses, sum(talk_seconds)::BIGINT AS talk_seconds,
+    sum(cost_micros)::BIGINT AS cost_micros
+FROM chosen c
+JOIN (
+    SELECT unnest($questions::STRUCT(
+        number INTEGER, start_on DATE, end_on DATE, by_booked_on BOOLEAN, by_metric BOOLEAN,
+        by_service BOOLEAN, by_direction BOOLEAN, by_campaign_id BOOLEAN, by_consumer_id BOOLEAN,
+        metrics VARCHAR[], services VARCHAR[], campaigns VARCHAR[], consumers VARCHAR[]
+    )[], max_depth := 2)
+) q ON c.booked_on >= q.start_on AND c.booked_on < q.end_on
+WHERE (len(q.metrics) = 0 OR list_contains(q.metrics, c.metric))
+    AND (len(q.services) = 0 OR list_contains(q.services, c.service))
+    AND (len(q.campaigns) = 0 OR list_contains(q.campaigns, c.campaign_id))
+    AND (len(q.consumers) = 0 OR list_contains(q.consumers, c.consumer_id))
 GROUP BY ALL
-ORDER BY booked_on, metric, service, direction, status, campaign_id, consumer_id
+ORDER BY ALL
