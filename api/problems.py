@@ -9,11 +9,13 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from billing.errors import InputError, NotAllowedError, ProductError, shorten
 from billing.events import AnyEvent, CallEvent, RentalEvent, SmsEvent
 from billing.rates import UnknownDestinationError
+from data.outage import refusal_of, say
 
 MEDIA_TYPE = "application/problem+json"
 STATUS_BY_CODE = {
@@ -31,6 +33,10 @@ _CODES = {
     405: "method_not_allowed",
     413: "too_large",
 }
+ANALYTICS_OUT = (
+    "Analytics can't be read right now. The ledger is not affected: nothing that was sent is lost. "
+    "Whoever runs this server has been told."
+)
 REFUSED = 422  # what isn't listed is a value that can't be taken
 
 
@@ -109,7 +115,24 @@ def refusal(request: Request, error: ProductError, event: AnyEvent | None = None
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="usage"'
     more = named(error, event)
-    return problem(request, status, error.code, error.message, headers=headers, more=more)
+    return problem(request, status, error.code, told(error), headers=headers, more=more)
+
+
+def told(error: ProductError) -> str:
+    """What the caller is told: of broken analytics not which file, and not how to mend them."""
+    if error.code != "analytics_unusable":
+        return error.message
+    say("a caller was refused", error)
+    return ANALYTICS_OUT
+
+
+async def unavailable(request: Request, error: Exception) -> JSONResponse:
+    """An outage of the database as an answer; any other fault of it goes on to who logs faults."""
+    assert isinstance(error, SQLAlchemyError), "registered for these alone"
+    outage = refusal_of(error)
+    if outage is None:
+        raise error
+    return refusal(request, outage)
 
 
 def named(error: ProductError, event: AnyEvent | None = None) -> dict[str, Any]:

@@ -10,16 +10,18 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from sqlalchemy import text
 
+from data.analytics.lake import LakeError
 from data.backlog import Standing
 from data.installation import Installation
 from data.nightly import ProofState
+from data.outage import is_outage, say
 
 LONGEST_COMMIT_SECONDS = 30
 LEAST_DISK_BYTES = 100_000_000  # below it a commit may fail at any moment
@@ -28,6 +30,9 @@ LEAST_BEHIND_SECONDS = 5 * 60
 MOST_MISSED_SYNCS = 3
 FRESH_SECONDS = 1.0
 PATIENCE_SECONDS = 5.0
+# Without these nothing can be taken or told. While another part fails, events are still taken,
+# so requests should come; its own word says what is wrong.
+ESSENTIAL = frozenset({"ledger_read", "ledger_write", "disk"})
 _log = logging.getLogger(__name__)
 
 
@@ -49,6 +54,7 @@ class RunningJobs(Protocol):
     def sync_age_seconds(self) -> float: ...  # noqa: D102
     def standing(self) -> Standing: ...  # noqa: D102
     def last_proof(self) -> ProofState | None: ...  # noqa: D102
+    def is_clock_odd(self) -> bool: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +110,10 @@ class Readiness:
             "tail": self._tail,
             "transactions": self._transactions,
             "proof": self._proof,
+            "clock": self._clock,
         }
         checks = {name: _state(name, check) for name, check in parts.items()}
-        worst = max(checks.values(), key=list(State).index)
-        return Report(worst, checks)
+        return Report(_whole(checks), checks)
 
     def _ledger_read(self) -> State:
         with self.installation.database.read() as connection:
@@ -118,7 +124,9 @@ class Readiness:
         """The writer itself is asked: a write of our own would wait behind everybody's."""
         writer = self.installation.writer
         is_stuck = writer.busy_seconds > LONGEST_COMMIT_SECONDS
-        return State.OK if writer.can_write and not is_stuck else State.FAILED
+        if not writer.can_write or is_stuck:
+            return State.FAILED
+        return State.DEGRADED if writer.has_refused_lately else State.OK
 
     def _analytics(self) -> State:
         self.installation.lake.position()
@@ -152,10 +160,25 @@ class Readiness:
         proof = self.jobs.last_proof()
         return State.DEGRADED if proof is not None and proof.differing else State.OK
 
+    def _clock(self) -> State:
+        """Put far ahead or back: what is irreversible waits, and what comes now may be refused."""
+        return State.DEGRADED if self.jobs.is_clock_odd() else State.OK
+
+
+def _whole(checks: Mapping[str, State]) -> State:
+    """The worst, but what isn't essential only degrades."""
+    if any(checks[name] is State.FAILED for name in ESSENTIAL):
+        return State.FAILED
+    return State.OK if set(checks.values()) == {State.OK} else State.DEGRADED
+
 
 def _state(name: str, check: Callable[[], State]) -> State:
     try:
         return check()
-    except Exception:  # readiness reports what is down and goes on
-        _log.exception("readiness: %s can't be used", name)
+    except Exception as error:  # readiness reports what is down and goes on
+        if is_outage(error) or isinstance(error, LakeError):
+            # In a line: it is asked again every second while it lasts.
+            say(f"readiness: {name} can't be used", error)
+        else:
+            _log.exception("readiness: %s can't be used", name)
         return State.FAILED

@@ -18,6 +18,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from api.dash_app import build_dash
@@ -25,7 +26,7 @@ from api.hub import Hub
 from api.kept_files import KeptFiles
 from api.listening import cannot_listen
 from api.probes import install_probes
-from api.problems import no_answer, problem
+from api.problems import no_answer, problem, unavailable
 from api.protection import protect
 from api.readiness import Readiness
 from api.screens import Screens, compressed
@@ -96,6 +97,7 @@ def build_server(
         headers = {**security_headers(), "X-Request-ID": identity}
         return problem(request, 500, "internal", headers=headers)
 
+    server.add_exception_handler(SQLAlchemyError, unavailable)
     install_probes(server, readiness, api.state.services)
     install_stream(server, hub, api.state.services, screens.server)
 

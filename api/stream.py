@@ -14,6 +14,7 @@ from dataclasses import replace
 from fastapi import FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Receive, Scope, Send
 
 from api.hub import Hub
@@ -24,6 +25,7 @@ from api.problems import refusal
 from api.v1.callers import heard_kinds
 from api.v1.services import Services
 from billing.errors import InputError, ProductError
+from data.outage import is_outage, say
 from data.reading.news import parse_place
 
 READ_SECONDS = 30.0  # for the next piece; the kernel's buffers are full by then
@@ -107,11 +109,20 @@ class EventStream(StreamingResponse):
 
     async def _pump(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        try:
+            await self._send_all(send)
+        except SQLAlchemyError as error:
+            if not is_outage(error):
+                raise
+            # Ended whole: the listener comes again, from where it was, until it is taken.
+            say("a stream ended: the ledger could not be read", error)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_all(self, send: Send) -> None:
         async with aclosing(self._events()) as events:
             async for piece in events:
                 async with asyncio.timeout(READ_SECONDS):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -17,9 +17,11 @@ from urllib.parse import urlencode
 import flask
 from flask import Blueprint, Flask, Response, g, redirect, request
 from flask_wtf.csrf import CSRFError, CSRFProtect, generate_csrf
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
+from api.problems import told
 from billing.access import AccountScope, Viewer
 from billing.errors import NotAllowedError, ProductError
 from data.access import audit, sessions
@@ -27,6 +29,7 @@ from data.access.people import Passwords
 from data.access.sessions import SESSION_COOKIE, SignInError
 from data.access.throttle import CrowdedError, ThrottledError
 from data.logs import note
+from data.outage import refusal_of
 
 LARGEST_BODY_BYTES = 1_000_000
 LONGEST_NEXT = 2_000
@@ -41,9 +44,15 @@ MAY_BE_CACHED = (ASSETS, LIBRARIES)
 
 STATUS_BY_CODE = {
     "signed_out": 401, "sign_in_failed": 401, "not_allowed": 403, "plan_lacks": 403,
-    "not_found": 404, "throttled": 429, "busy": 503,
+    "not_found": 404, "throttled": 429, "busy": 503, "unavailable": 503,
+    "analytics_unusable": 503,
 }  # fmt: skip
 SIGNED_OUT = "Your session has ended: sign in again."
+OUT_OF_REACH = (
+    "The ledger can’t be reached at the moment. Nothing that was recorded is lost, and nothing you "
+    "sent was changed. This page comes back by itself."
+)
+REFRESH_SECONDS = 5
 STALE_FORM = "This page was open for too long, or your browser refuses cookies. Try again."
 POLICY = (  # the grid brings inline styles; nothing needs unsafe-eval
     "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
@@ -236,7 +245,24 @@ def _protect(response: Response) -> Response:
 
 @blueprint.app_errorhandler(ProductError)
 def _product_error(error: ProductError) -> AnyResponse:
-    return _refuse(STATUS_BY_CODE.get(error.code, 400), error.code, error.message)
+    answer = _refuse(STATUS_BY_CODE.get(error.code, 400), error.code, told(error))
+    seconds = getattr(error, "retry_after_seconds", None)
+    if seconds is not None:
+        answer.headers["Retry-After"] = str(seconds)
+    return answer
+
+
+@blueprint.app_errorhandler(SQLAlchemyError)
+def _database_error(error: SQLAlchemyError) -> AnyResponse:
+    """An outage of the database; a page asks again by itself until it is over."""
+    outage = refusal_of(error)
+    if outage is None:
+        return _unexpected(error)
+    answer = _refuse(503, outage.code, OUT_OF_REACH)
+    answer.headers["Retry-After"] = str(outage.retry_after_seconds)
+    if request.method == "GET" and answer.mimetype == "text/html":
+        answer.headers["Refresh"] = str(REFRESH_SECONDS)
+    return answer
 
 
 @blueprint.app_errorhandler(HTTPException)

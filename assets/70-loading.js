@@ -119,6 +119,15 @@
           reload
         )
       );
+    } else if (status === 503) {
+      show(
+        panel(
+          "This page could not be loaded",
+          "What it is read from can’t be reached at the moment. Nothing is lost, and it is tried again by itself.",
+          "Retry",
+          reload
+        )
+      );
     } else {
       show(
         panel(

@@ -35,6 +35,15 @@ READER_POOL_SIZE = 16
 WRITER_POOL_SIZE = 4  # of one process on PostgreSQL: its writer thread, jobs and commands
 POOL_SECONDS = 10.0  # to wait for a free connection
 CONNECT_SECONDS = 5
+# A server that is gone without a word, as when its machine lost power, is noticed.
+CONNECTING: dict[str, Any] = {
+    "connect_timeout": CONNECT_SECONDS,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+IDLE_SECONDS = 60  # in a write transaction, after which PostgreSQL ends it: it holds up others
 WAL_SECONDS = 30.0
 _SNAPSHOT = text("SELECT pg_current_snapshot()::text")
 _TAKE_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
@@ -153,7 +162,7 @@ def _open_postgresql(url: URL) -> Database:
     given: dict[str, Any] = {
         "pool_timeout": POOL_SECONDS,
         "pool_pre_ping": True,  # a server that was restarted is noticed before it matters
-        "connect_args": {"connect_timeout": CONNECT_SECONDS, "application_name": "usage-dashboard"},
+        "connect_args": {**CONNECTING, "application_name": "usage-dashboard"},
         **_GIVEN,
     }
     writer = create_engine(
@@ -163,7 +172,14 @@ def _open_postgresql(url: URL) -> Database:
         url, pool_size=READER_POOL_SIZE, max_overflow=0, isolation_level="REPEATABLE READ",
         execution_options={"postgresql_readonly": True}, **given,
     )  # fmt: skip
+    event.listen(writer, "connect", _end_when_idle)
     return Database(writer, reader)
+
+
+def _end_when_idle(connection: Any, _record: Any) -> None:
+    """A process that is asleep, or cut off, must not keep locks and analytics waiting for ever."""
+    connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+    connection.commit()
 
 
 def sqlite_url(file: Path) -> str:

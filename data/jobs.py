@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from data.accounts import read_account
+from data.analytics.lake import LakeConflictError, LakeError
 from data.analytics.upkeep import expire, merge
 from data.backlog import LONG_TRANSACTION_SECONDS, TAIL_LIMIT_LINES, Backlog, Standing
+from data.clock_watch import ClockWatch
 from data.clocks import SystemClock
 from data.importers.ledger import stop_stale_imports
 from data.installation import Installation
@@ -27,6 +29,8 @@ from data.lease import DirectWrites, Fenced, Lease, LeaseLostError
 from data.ledger.closing import close_due
 from data.ledger.expiry import expire_due
 from data.nightly import ProofState, is_due, last_proof, prove_and_mend
+from data.outage import UnavailableError, is_outage, say
+from data.tables import usage_lines
 
 LEASE = "scheduler"
 DEMO_SECONDS = 20
@@ -36,6 +40,7 @@ CLOSING_SECONDS = 2 * 60
 PROOF_SECONDS = 10 * 60  # between two looks whether the night's proof is due
 MERGE_SECONDS = 15 * 60
 CLEAN_SECONDS = 60 * 60
+MEND_AGAIN_SECONDS = 60 * 60
 WARN_AGAIN_SECONDS = 10 * 60
 CLOCK_SLACK_SECONDS = 5
 AT_ONCE = "close_periods"  # what became due while nothing ran
@@ -66,9 +71,11 @@ class Jobs:
         self._is_demo = is_demo
         self.records: dict[str, JobRecord] = {}
         self.backlog = Backlog(installation.database, lambda: installation.lake)
+        self.clock_watch = ClockWatch(installation.clock)
         self._intervals: dict[str, timedelta] = {}
         self._stopping = threading.Event()
         self._warned_at: dict[str, float] = {}
+        self._mended_at: float | None = None  # of the clock that never steps back
         on_postgresql = installation.database.dialect == "postgresql"
         self.lease = Lease(
             installation.database,
@@ -84,9 +91,7 @@ class Jobs:
         logging.getLogger("apscheduler").setLevel(logging.WARNING)
         self._every(installation.settings.sync_seconds, "sync", self._sync)
         self._every(MERGE_SECONDS, "merge", lambda: merge(installation.lake, go_on=self._go_on))
-        self._every(
-            CLEAN_SECONDS, "clean", lambda: expire(installation.lake, installation.clock.now())
-        )
+        self._every(CLEAN_SECONDS, "clean", self._clean)
         self._every(EXPIRY_SECONDS, "expire_credit", self._expire_credit)
         self._every(CLOSING_SECONDS, AT_ONCE, self._close_periods)
         self._every(PROOF_SECONDS, "nightly_proof", self._prove)
@@ -135,6 +140,13 @@ class Jobs:
         with self._installation.database.read() as connection:
             return last_proof(connection)
 
+    def is_clock_odd(self) -> bool:
+        """Whether the clock was stepped of late, or shows what the ledger has behind it."""
+        newest = select(usage_lines.c.stored_at).order_by(usage_lines.c.seq.desc()).limit(1)
+        with self._installation.database.read() as connection:
+            stored_at = connection.scalar(newest)
+        return self.clock_watch.is_odd(stored_at)
+
     # --- leading ---------------------------------------------------------------------------
     def _begin_leading(self) -> None:
         now = SystemClock().now()
@@ -176,8 +188,11 @@ class Jobs:
             except (_StoppedError, LeaseLostError):
                 _log.info("job %s ended early: it goes on where it may", name)
                 return
-            except Exception:
+            except Exception as error:
                 record.failures += 1
+                if is_outage(error) or isinstance(error, LakeError | LakeConflictError):
+                    say(f"job {name} is tried again", error)
+                    return
                 raise  # the scheduler logs it and goes on
             record.done_at = time.monotonic()
 
@@ -191,14 +206,24 @@ class Jobs:
         is_caught_up = False
         while not is_caught_up:
             self._go_on()
-            result = sync(installation.database, installation.lake, clock=installation.clock)
+            result = sync(
+                installation.database, installation.lake, clock=installation.clock,
+                attempts=1,  # it comes again soon, and a stop must not wait for many
+            )  # fmt: skip
             rows += result.rows
             is_caught_up = result.is_caught_up
         if rows:
             _log.debug("analytics took in %s rows", rows)
 
+    def _clean(self) -> None:
+        """Not by a clock that was put ahead: files of a moment ago would count as old."""
+        if not self.clock_watch.has_leapt():
+            expire(self._installation.lake, self._installation.clock.now())
+
     def _expire_credit(self) -> None:
         """A demo that is still loading lives in the past: its credit expires as it loads."""
+        if self.clock_watch.has_leapt():
+            return
         if not self._is_demo or self._is_demo_loaded():
             now = self._installation.clock.now()
             self._writer.write(lambda connection: expire_due(connection, now))
@@ -209,6 +234,8 @@ class Jobs:
         A demo's days that are missing come in first, so that they count where they belong. An
         import whose process is gone doesn't keep its account's periods open.
         """
+        if self.clock_watch.has_leapt():
+            return
         installation = self._installation
         if self._is_demo:
             from data.demo import extend_demo
@@ -230,10 +257,23 @@ class Jobs:
         """The night's proof, if it is due; not of a demo that is still being filled."""
         if self._is_demo and not self._is_demo_loaded():
             return
-        if is_due(self.last_proof(), self._installation.clock.now()):
+        if is_due(self.last_proof(), self._installation.clock.now()) or self._is_to_mend():
             state = prove_and_mend(self._installation, self._writer, self._go_on)
             _log.info("nightly proof: %s months, %s differed", state.month_count,
                       len(state.differing))  # fmt: skip
+
+    def _is_to_mend(self) -> bool:
+        """Whether analytics can't be read at all, and weren't made again for that of late."""
+        try:
+            self._installation.lake.position()
+        except UnavailableError:  # the catalog's server is away: the store is sound
+            return False
+        except LakeError:
+            now, before = time.monotonic(), self._mended_at
+            if before is None or now - before >= MEND_AGAIN_SECONDS:
+                self._mended_at = now
+                return True
+        return False
 
     def _watch(self) -> None:
         """Says so in the log when analytics fall behind, now and again while they do."""

@@ -52,7 +52,8 @@ def is_due(last: ProofState | None, now: datetime) -> bool:
     night = now.astimezone(UTC).replace(hour=NIGHT_HOUR, minute=0, second=0, microsecond=0)
     if night > now:
         night -= timedelta(days=1)
-    return last is None or last.at < night
+    # One of the future was made by a clock that has been put back: it would keep the next waiting.
+    return last is None or last.at < night or last.at > now
 
 
 def prove_and_mend(

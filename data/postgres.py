@@ -78,6 +78,12 @@ def notice_other_server(connection: Connection) -> bool:
     return known is not None
 
 
+def known_identity(connection: Connection) -> str:
+    """The identity that the ledger was last opened under; empty for one that has none yet."""
+    found = text("SELECT value FROM facts WHERE name = 'ledger_id'")
+    return str(connection.scalar(found) or "")
+
+
 def _set_offset(connection: Connection, offset: int) -> None:
     for name, kind, expression in (
         ("ledger_tx", "VOLATILE", "pg_current_xact_id()::text::bigint"),

@@ -22,13 +22,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from billing.errors import ProductError
 from data.announcing import tell_as
 from data.changes import begin_changes, changed_accounts
 from data.database import Database
+from data.outage import beginning, is_outage, may_pass, reason_of
 from data.phases import phase
 
 T = TypeVar("T")
@@ -42,8 +43,12 @@ MOST_ACCOUNT_ROWS = 20_000  # waiting, of one account
 SLICE_ROWS = 100  # in one transaction, while decisions wait
 ALONE_ROWS = 500  # in one transaction, while none do
 RETRY_SECONDS = 1
+TRY_SECONDS = 2.0  # between tries, with nothing to write, whether it goes again
+RECENT_SECONDS = 30.0  # for which a write that was refused is told of
 DEADLOCK_TRIES = 3
 SCRATCH = "writer_scratch"
+# Takes a transaction number, so that PostgreSQL has to write its end down.
+_TRY = text("SELECT pg_current_xact_id()")
 _log = logging.getLogger(__name__)
 
 
@@ -92,6 +97,7 @@ class Writer:
         self._watchers: list[Callable[[Commit], None]] = []
         self._busy_since: float | None = None  # of the clock that never steps back
         self._was_kept = True
+        self._refused_at: float | None = None
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
@@ -161,8 +167,17 @@ class Writer:
 
     @property
     def can_write(self) -> bool:
-        """Whether its thread is at work and the last transaction was kept."""
+        """Whether its thread is at work and the database took everything of the last transaction.
+
+        While nothing comes it tries by itself.
+        """
         return self._thread.is_alive() and self._was_kept
+
+    @property
+    def has_refused_lately(self) -> bool:
+        """Whether the database has refused a write in the last ``RECENT_SECONDS``."""
+        at = self._refused_at
+        return at is not None and time.monotonic() - at < RECENT_SECONDS
 
     @property
     def waiting(self) -> tuple[int, int]:
@@ -182,19 +197,50 @@ class Writer:
             raise BusyError("The server is stopping: try again in a moment.", code="unavailable")
 
     def _run(self) -> None:
-        while jobs := self._take_waiting():
+        while True:
+            jobs = self._take_waiting()
+            if not jobs and self._is_closed:
+                return
             begun = self._busy_since = time.monotonic()
-            self._was_kept = self._commit(jobs)
+            if not jobs:
+                self._was_kept = self._goes_again()
+                self._busy_since = None
+                continue
+            is_kept, self._was_kept = self._commit(jobs)
+            if not self._was_kept:
+                self._refused_at = time.monotonic()
             self._busy_since = None
             decisions = sum(not job.rows for job in jobs)
             rows = sum(job.rows for job in jobs)
             seconds = time.monotonic() - begun
-            self._tell(self._watchers, Commit(seconds, decisions, rows, self._was_kept))
+            self._tell(self._watchers, Commit(seconds, decisions, rows, is_kept))
+
+    def _goes_again(self) -> bool:
+        """Whether the database takes a transaction without anybody's work in it.
+
+        While it says it can't be written no requests are sent here, and none would find out.
+        """
+        try:
+            with self._database.write() as connection:
+                if connection.dialect.name == "postgresql":
+                    connection.execute(_TRY)
+        except Exception as error:
+            if not is_outage(error):
+                _log.exception("the ledger can't be written")
+            return False
+        _log.info("the ledger can be written again")
+        return True
 
     def _take_waiting(self) -> list[_Job]:
-        """What the next transaction does, decisions first; nothing when it is over."""
+        """What the next transaction does, decisions first.
+
+        Nothing when it is over, or when it should be tried whether the database can be written.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._decisions or self._bulk or self._is_closed)
+            self._changed.wait_for(
+                lambda: self._decisions or self._bulk or self._is_closed,
+                None if self._was_kept else TRY_SECONDS,
+            )
             count = min(len(self._decisions), MOST_PER_COMMIT)
             decisions = [self._decisions.popleft() for _ in range(count)]
             return decisions + self._take_bulk(self._slice_rows if decisions else ALONE_ROWS)
@@ -216,8 +262,12 @@ class Writer:
             rows += job.rows
         return taken
 
-    def _commit(self, jobs: list[_Job]) -> bool:
-        """Runs jobs in one transaction and answers them; whether it was kept."""
+    def _commit(self, jobs: list[_Job]) -> tuple[bool, bool]:
+        """Runs jobs in one transaction and answers them.
+
+        Gives whether it was kept, and whether the database refused nothing in it: on PostgreSQL
+        a full disk refuses single savepoints.
+        """
         is_kept = True
         results: list[tuple[_Job, Any, BaseException | None]] = []
         changed: frozenset[str] = frozenset()
@@ -244,7 +294,8 @@ class Writer:
                 job.answer.set_exception(failed)
         if changed:
             self._tell(self._listeners, changed)
-        return is_kept
+        refused = [failed for _, _, failed in results if isinstance(failed, BusyError)]
+        return is_kept, is_kept and not any(each.code == "unavailable" for each in refused)
 
     def _tell(self, listeners: Sequence[Callable[[Any], None]], news: object) -> None:
         for listener in listeners:
@@ -289,9 +340,9 @@ def _run_in_savepoint(
                 jobs[0].finish(connection)
             return [(job, result, None) for job, result in zip(jobs, results, strict=True)]
     except BaseException as error:  # handed to the caller, who asked for the work
-        connection.info[SCRATCH] = {}
         if not _is_still_open(connection):
             raise _LostTransactionError from error
+        connection.info[SCRATCH] = {}
         if tries and _is_deadlock(error):
             return _run_in_savepoint(connection, jobs, tries - 1)
         if len(jobs) == 1:
@@ -307,6 +358,8 @@ def _pass(name: str, jobs: Sequence[_Job]) -> None:
 
 def _is_still_open(connection: Connection) -> bool:
     """Whether the transaction survived: a full disk makes SQLite undo all of it."""
+    if connection.invalidated:
+        return False
     raw: Any = connection.connection.dbapi_connection
     if connection.dialect.name == "postgresql":
         # Its server may be gone; and a COMMIT after an error that no savepoint took back is an
@@ -320,21 +373,12 @@ def _is_deadlock(error: BaseException) -> bool:
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == "40P01"
 
 
-def _beginning(error: OperationalError) -> OperationalError:
-    """What went wrong first, not what it led to, such as a savepoint that is gone."""
-    first, each = error, error.__context__
-    while each is not None:
-        if isinstance(each, OperationalError):
-            first = each
-        each = each.__context__
-    return first
-
-
 def _as_refusal(error: BaseException) -> BaseException:
     """What the caller is told: a database that can't be written is a reason to try again."""
     cause = error.__cause__ if isinstance(error, _LostTransactionError) else error
-    if isinstance(cause, OperationalError):
-        _log.error("the ledger could not be written: %s", _beginning(cause).orig)
+    is_lost = cause is not error
+    if cause is not None and may_pass(beginning(cause) if is_lost else cause):
+        _log.error("the ledger could not be written: %s", reason_of(beginning(cause)))
         refusal = BusyError(
             "The ledger can't be written right now: try again in a moment.", code="unavailable"
         )

@@ -34,6 +34,7 @@ from components.balance import BalanceIds, BalanceView, balance_popover
 DESK = "usage_desk"
 LIVE = "live_regions"  # on flask.g: where a stream wants the live regions, instead of a page
 PAGES = ("usage", "balance", "rates", "settings")
+OUTAGES = {"analytics_unusable", "unavailable"}  # codes that say a store is out of use
 _log = logging.getLogger(__name__)
 
 Asks = Callable[["Visit"], Sequence[Question]]
@@ -149,11 +150,23 @@ class Visit:
         try:
             return build()
         except ProductError as error:
+            if error.code in OUTAGES:
+                return self._out_of_reach(title, error)
             return states.refused(title, error.message)
         except Exception:  # the boundary of a region: the others stay, old figures don't
             error_id = secrets.token_hex(4)
             _log.exception("region %r failed (%s)", title, error_id)
             return states.failed(title, self.path + self.search, error_id)
+
+    def _out_of_reach(self, title: str, error: ProductError) -> Any:
+        """A store is out of use: those who run the product are told how to mend it."""
+        error_id = secrets.token_hex(4)
+        _log.error("region %r failed (%s): %s", title, error_id, error.message)
+        why = states.OUT_OF_REACH
+        if error.code == "analytics_unusable":
+            is_staff = self.scope.role.sees_all_accounts
+            why = error.message if is_staff else states.ANALYTICS_OUT
+        return states.failed(title, self.path + self.search, error_id, why=why)
 
     def watermark(self, complete_to: datetime) -> Any:
         """The line under a set of figures."""

@@ -29,6 +29,11 @@ class ApiClient:
             timeout=30,
         )  # fmt: skip
 
+    @property
+    def bearer(self) -> dict[str, str]:
+        """The header of its key."""
+        return {"Authorization": f"Bearer {self.key}"}
+
     def send(self, *events: dict[str, Any], **headers: str) -> httpx.Response:
         """Posts a batch."""
         return self.http.post("/events", json=events, headers={"Content-Type": BATCH, **headers})

@@ -15,14 +15,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import insert, select, update
 
 from billing.access import AccountScope, Role
 from billing.accounts import Account
 from billing.periods import BillingCalendar, ZoneHistory
 from billing.plans import Plan
 from data import tables as t
-from data.analytics.lake import Lake, ledger_id
+from data.analytics.lake import Lake
 from data.database import Database, open_database
 from data.migrate import migrate
 from tests import databases
@@ -52,28 +52,18 @@ def _empty_store() -> Path:
 
 
 def open_store(directory: Path) -> Database:
-    """A real truth in a folder, with a real and empty lake beside it for ``Lake`` to open."""
+    """A real truth in a folder; on SQLite with a real and empty lake beside it to open."""
+    if databases.ON_POSTGRESQL:  # the lake's catalog is in the database, where ``Lake`` makes it
+        database = open_truth(directory)
+        migrate(database)
+        return database
     shutil.copytree(_empty_store(), directory, dirs_exist_ok=True)
-    database = open_truth(directory)
-    if databases.ON_POSTGRESQL:
-        _use_the_lake_of(database, _empty_store())
-    return database
+    return open_truth(directory)
 
 
 def open_truth(directory: Path) -> Database:
     """A folder's truth, wherever it is."""
     return open_database(databases.truth_url(directory, TRUTH))
-
-
-def _use_the_lake_of(database: Database, store: Path) -> None:
-    """A lake knows its ledger by an identity that each database has for itself."""
-    migrate(database)
-    original = open_truth(store)
-    identity = ledger_id(original)
-    original.dispose()
-    with database.write() as connection:
-        connection.execute(delete(t.facts).where(t.facts.c.name == "ledger_id"))
-        connection.execute(insert(t.facts).values(name="ledger_id", value=identity))
 
 
 def new_id() -> str:

@@ -87,13 +87,17 @@ class Live:
 class LiveServer:
     """Starts and stops uvicorn on a thread of the test process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, *, database_url: str | None = None, sync_seconds: int = 3600
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.clock_file = folder / "clock.txt"
         self.clock_file.write_text(NOW.isoformat())
         settings = load_settings(
-            data_dir=folder / "data", database_url=settings_url(folder / "data"),
-            clock_file=self.clock_file, secret_key="s" * 40, sync_seconds=3600, _env_file=None,
+            data_dir=folder / "data",
+            database_url=database_url or settings_url(folder / "data"),
+            clock_file=self.clock_file, secret_key="s" * 40, sync_seconds=sync_seconds,
+            _env_file=None,
         )  # fmt: skip
         self.installation = open_installation(settings, is_demo=True)
         fill(self.installation)

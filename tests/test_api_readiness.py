@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from collections import namedtuple
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pytest
 
 from api import readiness
 from api.readiness import Readiness, State
+from data import writer
 from data.backlog import LONG_TRANSACTION_SECONDS, TAIL_LIMIT_LINES, Standing
 from data.installation import Installation
 from data.nightly import ProofState
@@ -21,7 +23,7 @@ from tests.web_app import installed
 
 PARTS = {
     "ledger_read", "ledger_write", "analytics", "disk", "scheduler", "sync", "tail",
-    "transactions", "proof",
+    "transactions", "proof", "clock",
 }  # fmt: skip
 Disk = namedtuple("Disk", "total used free")
 
@@ -33,12 +35,16 @@ class FakeJobs:
     lines: int = 0
     transaction_seconds: float = 0.0
     proof: ProofState | None = None
+    has_odd_clock: bool = False
 
     def standing(self) -> Standing:
         return Standing(self.lines, self.transaction_seconds)
 
     def last_proof(self) -> ProofState | None:
         return self.proof
+
+    def is_clock_odd(self) -> bool:
+        return self.has_odd_clock
 
 
 @pytest.fixture
@@ -110,6 +116,29 @@ def test_a_writer_whose_last_commit_failed_is_not_ready_until_one_works(ready, o
     assert ready.report().is_ready
 
 
+def test_a_ledger_that_can_be_written_again_is_found_out_without_a_request(
+    ready, opened, monkeypatch
+):
+    """None is sent to a server that isn't ready."""
+
+    def fails():
+        raise OSError("no such device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(opened.database, "write", fails)
+        with pytest.raises((OSError, BusyError)):
+            opened.writer.write(lambda _: None)
+        opened.writer._thread.join(0.2)
+        assert ready.report().checks["ledger_write"] is State.FAILED
+    deadline = time.monotonic() + 20
+    while ready.report().checks["ledger_write"] is State.FAILED:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert ready.report().checks["ledger_write"] is State.DEGRADED, "it was refused a moment ago"
+    monkeypatch.setattr(writer, "RECENT_SECONDS", 0)
+    assert ready.report().state is State.OK
+
+
 def test_a_refused_decision_is_no_fault_of_the_writer(ready, opened):
     def refuses(_):
         raise ValueError("no")
@@ -124,12 +153,13 @@ def test_a_writer_that_ended_is_not_ready(ready, opened):
     assert ready.report().checks["ledger_write"] is State.FAILED
 
 
-def test_analytics_that_cannot_be_read_are_not_ready(ready, opened):
+def test_analytics_that_cannot_be_read_are_said_and_events_still_come(ready, opened):
     assert ready.report().is_ready
     shutil.rmtree(opened.lake.directory)
     report = ready.report()
     assert report.checks["analytics"] is State.FAILED
-    assert not report.is_ready
+    assert report.state is State.DEGRADED
+    assert report.is_ready
 
 
 @pytest.mark.parametrize(
@@ -157,6 +187,7 @@ def test_the_product_works_with_less(ready):
     [
         ("tail", FakeJobs(lines=TAIL_LIMIT_LINES + 1)),
         ("transactions", FakeJobs(transaction_seconds=LONG_TRANSACTION_SECONDS + 1)),
+        ("clock", FakeJobs(has_odd_clock=True)),
         ("proof", FakeJobs(proof=ProofState(NOW, 3, ("2026-11",), is_mended=True))),
     ],
 )

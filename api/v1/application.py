@@ -8,9 +8,10 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from api.problems import FieldsError, no_answer, problem, refusal
+from api.problems import FieldsError, no_answer, problem, refusal, unavailable
 from api.v1 import balance, calls, events, rates, transactions, usage, wallet
 from api.v1.description import describe
 from api.v1.etags import BodyLimit, Etags
@@ -44,6 +45,7 @@ def build_api(installation: Installation, reader: UsageReader | None = None) -> 
     api.add_exception_handler(ProductError, _refused)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _http)
+    api.add_exception_handler(SQLAlchemyError, unavailable)
     api.add_exception_handler(Exception, _failed)
     description = cache(lambda: describe(api))
     api.openapi = description  # type: ignore[method-assign]  # FastAPI's own way to extend it

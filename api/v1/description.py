@@ -72,7 +72,9 @@ MEANINGS = {
     "422": "A value that can't be taken: which field, what it was, how to mend it.",
     "429": "Too many requests: wait as `Retry-After` says.",
     "500": "A fault of the server, noted under `request_id`.",
-    "503": "For a moment this can't be answered: try again.",
+    "503": "For a moment this can't be answered: `unavailable` when the database can't be reached, "
+    "`busy` when too much waits, `analytics_unusable` when sums can't be read. Try again as "
+    "`Retry-After` says; events are accepted once.",
 }
 
 

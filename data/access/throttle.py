@@ -21,6 +21,7 @@ from data import tables as t
 from data.identity import Pseudonyms
 
 WINDOW = timedelta(minutes=15)
+TICK = timedelta(microseconds=1)
 FIRST_DELAY = timedelta(minutes=1)
 LONGEST_DELAY = WINDOW
 IPV6_NETWORK_BITS = 64  # one customer's: a single machine can use any address of it
@@ -91,13 +92,17 @@ def check(connection: Connection, tried: Attempt, at: datetime) -> None:
     failures = t.sign_in_failures.c
     rows = connection.execute(
         select(failures.key, func.count(), func.max(failures.failed_at))
-        .where(failures.key.in_(tried.keys.values()), failures.failed_at > at - WINDOW)
+        .where(
+            failures.key.in_(tried.keys.values()),
+            # Those of a clock that has been put back since would keep people out for as long.
+            failures.failed_at.between(at - WINDOW + TICK, at + WINDOW),
+        )
         .group_by(failures.key)
         .order_by(failures.key)
     )
     free = {key: FREE_FAILURES[name] for name, key in tried.keys.items()}
     waits = [last_at + delay_after(count - free[key]) - at for key, count, last_at in rows]
-    longest = max(waits, default=timedelta(0))
+    longest = min(max(waits, default=timedelta(0)), LONGEST_DELAY)
     if longest > timedelta(0):
         raise ThrottledError(math.ceil(longest.total_seconds()))
 

@@ -8,7 +8,14 @@ from pathlib import Path
 
 from billing.clock import Clock
 from data.analytics.ahead import refuse_lake_ahead
-from data.analytics.lake import Lake, LakeAheadError, LakeError, LakeForeignError, LakeLayoutError
+from data.analytics.lake import (
+    Lake,
+    LakeAheadError,
+    LakeCatalogError,
+    LakeError,
+    LakeForeignError,
+    LakeLayoutError,
+)
 from data.database import Database
 
 # A page's queries are short: a second thread costs half as much again of them in all (25 against
@@ -22,8 +29,8 @@ _log = logging.getLogger(__name__)
 def open_lake(directory: Path, database: Database, clock: Clock | None = None) -> Lake:
     """The store in use. One that doesn't fit the ledger is made again from it first.
 
-    That is one of an older layout, of another ledger, or ahead of it after a restore; making it
-    takes as long as a rebuild. Errors: ``LakeError`` as for ``Lake``.
+    That is one of an older layout, of another ledger, ahead of it after a restore, or without a
+    catalog in its database; making it takes as long as a rebuild. Errors: as for ``Lake``.
     """
     try:
         lake = Lake(directory, database, threads=THREADS)
@@ -33,6 +40,8 @@ def open_lake(directory: Path, database: Database, clock: Clock | None = None) -
         why = "were made by another version"
     except LakeForeignError:
         why = "belong to another ledger"
+    except LakeCatalogError as error:
+        why = f"have no catalog in this database ({error.reason})"
     except LakeAheadError:
         why = "are ahead of the ledger, which was restored from an older backup"
     _log.warning("analytics %s: they are made again from the ledger", why)

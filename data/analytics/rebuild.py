@@ -6,7 +6,6 @@ because the ledger's tail is always added. A run that was killed is taken up whe
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ from sqlalchemy import func, select
 
 from billing.clock import Clock
 from data.analytics.ahead import refuse_lake_ahead
-from data.analytics.lake import FOLDER, Lake, LakeError
+from data.analytics.catalog import catalog_of, drop_generation
+from data.analytics.lake import FOLDER, Lake, LakeError, LakeUnreachableError
 from data.analytics.pointer import CURRENT, NEXT, current_generation, publish
 from data.analytics.sync import sync
 from data.analytics.upkeep import merge
@@ -66,7 +66,7 @@ def rebuild(
     (folder / NEXT).unlink(missing_ok=True)
     for other in folder.glob("g*"):
         if other.is_dir() and other.name != name:
-            shutil.rmtree(other, ignore_errors=True)
+            drop_generation(catalog_of(database), other)
     phase("rebuild.cleaned")
     return result
 
@@ -82,8 +82,10 @@ def _unfinished(database: Database, directory: Path) -> Lake | None:
             left = Lake(directory, database, pointer=NEXT)
             refuse_lake_ahead(left, database)
             return left
+        except LakeUnreachableError:
+            raise
         except LakeError:
-            shutil.rmtree(folder / name, ignore_errors=True)
+            drop_generation(catalog_of(database), folder / name)
     (folder / NEXT).unlink(missing_ok=True)
     return None
 

@@ -78,18 +78,24 @@ class Batch:
 
 
 def sync(
-    database: Database, lake: Lake, limit: int = BATCH_ROWS, *, clock: Clock | None = None
+    database: Database,
+    lake: Lake,
+    limit: int = BATCH_ROWS,
+    *,
+    clock: Clock | None = None,
+    attempts: int = MOST_ATTEMPTS,
 ) -> SyncResult:
     """Carries at most ``limit`` lines and receipts over; tries again when another run was first.
 
-    Errors: ``LakeError`` when the store is damaged or ahead of the ledger.
+    Errors: ``LakeError`` when the store is damaged or ahead of the ledger; ``LakeConflictError``
+    when the last of ``attempts`` met another run, or a lock, as well.
     """
     with lake.changing:
-        for attempt in range(1, MOST_ATTEMPTS + 1):
+        for attempt in range(1, attempts + 1):
             try:
                 return _sync_once(database, lake, limit, (clock or SystemClock()).now())
             except LakeConflictError:
-                if attempt == MOST_ATTEMPTS:
+                if attempt == attempts:
                     raise
                 time.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
     raise AssertionError("unreachable")

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from billing.errors import InputError
+from data.analytics.catalog import SCHEMA_PREFIX
 from data.backup.archive import CHUNK_BYTES, Progress
 from data.backup.manifest import LEDGER_ID, BackupError
 from data.database import CONNECT_SECONDS, take_turn
@@ -50,9 +51,13 @@ def snapshot(url: str) -> Iterator[tuple[Connection, str]]:
 
 
 def dump(url: str, snapshot_name: str, progress: Progress) -> Iterator[bytes]:
-    """The dump in PostgreSQL's custom format, as it comes. Errors: ``BackupError``."""
+    """The dump in PostgreSQL's custom format, as it comes. Errors: ``BackupError``.
+
+    Without what was put aside, and without the catalogs of analytics: those are made anew.
+    """
     words = ("--format=custom", "--compress=1", "--no-owner", "--no-privileges",
-             f"--exclude-schema={ASIDE_PREFIX}*", f"--snapshot={snapshot_name}")  # fmt: skip
+             f"--exclude-schema={ASIDE_PREFIX}*", f"--exclude-schema={SCHEMA_PREFIX}g*",
+             f"--snapshot={snapshot_name}")  # fmt: skip
     done = 0
     with _running("pg_dump", url, words) as (process, _):
         assert process.stdout is not None
