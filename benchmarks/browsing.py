@@ -105,15 +105,19 @@ def measure(folder: Path, line_count: int = LINE_COUNT) -> Results:
     found = {each.name: Found() for each in CONTENDERS}
     with contextlib.ExitStack() as stack:
         urls = {each.name: stack.enter_context(_served(folder, each)) for each in CONTENDERS}
-        playwright = stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=path, args=chromium.LAUNCH_ARGUMENTS)
-        state = _signed_in(browser, urls["this product"])
-        for number in range(ROUNDS + 1):  # the first one warms everything up
-            for each in CONTENDERS:
-                seen = Found() if number == 0 else found[each.name]
-                _browse(browser, each, urls[each.name], state, seen)
-        views = {each.name: _captured(browser, each, urls[each.name], state) for each in CONTENDERS}
-        browser.close()
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=path, args=chromium.LAUNCH_ARGUMENTS
+            )
+            state = _signed_in(browser, urls["this product"])
+            for number in range(ROUNDS + 1):  # the first one warms everything up
+                for each in CONTENDERS:
+                    seen = Found() if number == 0 else found[each.name]
+                    _browse(browser, each, urls[each.name], state, seen)
+            views = {
+                each.name: _captured(browser, each, urls[each.name], state) for each in CONTENDERS
+            }
+            browser.close()
         for each in CONTENDERS:
             for pause in PAUSES:
                 found[each.name].viewers[pause] = asyncio.run(_viewers(views[each.name], pause))

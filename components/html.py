@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from dash.html import *  # noqa: F403
 
 _WILDCARDS = ("data-", "aria-")
-_NOT_DRAWN = frozenset({"children", "n_clicks", "disable_n_clicks"})
+_KEPT_TREE = "_kept_tree"
+_NOT_DRAWN = frozenset({"children", "n_clicks", "disable_n_clicks", _KEPT_TREE})
 _NAMESPACE, _TYPE = "usage_components", "Tree"
 
 Tree = list[Any]  # tag, properties or 0, texts and trees
@@ -28,6 +29,7 @@ class _Lean:
 
     _known: frozenset[str]
     _type: str
+    _tag: str
     _namespace: str
     children: Any = None
 
@@ -44,13 +46,24 @@ class _Lean:
         tree = _drawn(self)
         if tree is not None:
             return {"props": {"tree": tree}, "type": _TYPE, "namespace": _NAMESPACE}
-        properties = {name: value for name, value in vars(self).items() if value is not None}
+        properties = {
+            name: value
+            for name, value in vars(self).items()
+            if value is not None and name != _KEPT_TREE
+        }
         return {"props": properties, "type": self._type, "namespace": self._namespace}
 
 
 def _drawn(element: _Lean) -> Tree | None:
-    """The element with everything below it as data; none where something has to be a component."""
+    """The element with everything below it as data; none where something has to be a component.
+
+    Kept with the element: whatever is above one that can't be drawn is tried first, with all of
+    it below. An element is asked only when its page is finished.
+    """
     values = vars(element)
+    kept: Tree | None = values.get(_KEPT_TREE)
+    if kept is not None:
+        return kept
     if values.get("id") is not None:
         return None
     properties = {
@@ -58,23 +71,32 @@ def _drawn(element: _Lean) -> Tree | None:
         for name, value in values.items()
         if value is not None and name not in _NOT_DRAWN
     }
-    tree: Tree = [element._type.lower(), properties or 0]
-    return tree if _add(tree, element.children) else None
+    tree: Tree = [element._tag, properties or 0]
+    if not _add(tree, element.children):
+        return None
+    values[_KEPT_TREE] = tree
+    return tree
 
 
 def _add(tree: Tree, children: Any) -> bool:
     """Puts children at the end of a tree; whether all of them could be."""
+    if children is None:
+        return True
     if isinstance(children, str | int | float):
         tree.append(children)
         return True
-    if children is None:
-        return True
-    if isinstance(children, list | tuple):
-        return all(_add(tree, each) for each in children)
-    below = _drawn(children) if isinstance(children, _Lean) else None
-    if below is not None:
+    if isinstance(children, _Lean):
+        below = _drawn(children)
+        if below is None:
+            return False
         tree.append(below)
-    return below is not None
+        return True
+    if not isinstance(children, list | tuple):
+        return False
+    for each in children:  # noqa: SIM110  # a page has thousands of them
+        if not _add(tree, each):
+            return False
+    return True
 
 
 def _lean(dash_class: type) -> type:
@@ -90,6 +112,7 @@ def _lean(dash_class: type) -> type:
         "_children_props": dash_class._children_props,  # type: ignore[attr-defined]
         "_namespace": dash_class._namespace,  # type: ignore[attr-defined]
         "_type": dash_class._type,  # type: ignore[attr-defined]
+        "_tag": dash_class._type.lower(),  # type: ignore[attr-defined]
     }
     return type(dash_class)(dash_class.__name__, (_Lean, dash_class), names)
 

@@ -34,6 +34,7 @@ from data.reading.by_event import lines_of_event
 from data.reading.explaining import counterparty_of, explain_line
 from data.reading.hours import Hours, lake_slots, ledger_slots
 from data.reading.lines import lines_by_seq, stream, used_metrics
+from data.reading.newer import remembered_sums
 from data.reading.page_keys import decode_cursor
 from data.reading.pages import (
     Found,
@@ -122,7 +123,10 @@ class LedgerReader:
             )
 
         with self._database.read() as connection:
-            fresh = newer_sums(connection, newer, view, asked)
+            fresh = remembered_sums(
+                self._lately, connection, view, asked,
+                lambda: newer_sums(connection, newer, view, asked),
+            )  # fmt: skip
         return complete_to, [add(old, new) for (_, old), new in zip(known, fresh, strict=True)]
 
     def usage_by_hour(
