@@ -8,12 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing.usage import Dimension, Question
-from data.analytics.lake import Positions
 from data.analytics.sync import sync_all
 from data.database import Database
 from data.reading import newer, usage_reader
 from data.reading import sums as reading_sums
-from data.reading.newer import newest
 from data.reading.usage_reader import LedgerReader
 from data.reading.visibility import view_of
 from tests.ledger_builder import NOW, Line, account, new_id, scope
@@ -128,19 +126,16 @@ def test_memory_never_shows(shared: Store, steps: list[str]):
             assert ask(shared, mine, question) == plain
 
 
-def test_the_place_is_of_lines_and_where_asked_of_receipts(shared: Store):
+def test_the_place_is_the_accounts_last_line(shared: Store):
     shared.builder.add_account("placed")
-    line = Line(account_id="placed")
     view = view_of(scope(account("placed")), NOW)
 
-    def place(database: Database, *, has_receipts: bool) -> Positions:
+    def place(database: Database) -> int:
         with database.read() as connection:
-            return newest(connection, view, has_receipts=has_receipts)
+            return newer.newest(connection, view)
 
-    assert place(shared.database, has_receipts=True) == Positions(0, 0)
-    shared.add(line)
-    shared.builder.add_receipts((line, "delivered"))
-    lines, receipts = place(shared.database, has_receipts=True)
-    assert lines > 0
-    assert receipts > 0
-    assert place(shared.database, has_receipts=False) == Positions(lines, 0)
+    assert place(shared.database) == 0
+    seqs = shared.add(Line(account_id="placed"), Line(account_id="placed"))
+    shared.builder.add_account("elsewhere")
+    shared.add(Line(account_id="elsewhere"))
+    assert place(shared.database) == max(seqs)
