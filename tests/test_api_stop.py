@@ -70,6 +70,8 @@ def running(tmp_path: Path) -> Iterator[Running]:
         port = free.getsockname()[1]
     environment = {name: value for name, value in os.environ.items() if "USAGE_" not in name}
     environment |= {"USAGE_DATA_DIR": str(folder), "USAGE_SECRET_KEY": SECRET}
+    if url := settings_url(folder):
+        environment["USAGE_DATABASE_URL"] = url
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "app.py"), "serve", "--port", str(port)],
         cwd=tmp_path, env=environment, text=True, start_new_session=True,

@@ -125,24 +125,20 @@ def stored(folder: Path) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory) -> tuple[Path, str]:
-    """An installation with three accounts, as a folder to copy, and a key of one."""
-    folder = tmp_path_factory.mktemp("filled")
+def filled(folder: Path) -> str:
+    """An installation with three accounts in a folder; a key of one."""
+    folder.mkdir()
     opened = open_installation(settings_of(folder))
     fill(opened)
     key, _ = new_key(opened, "acme", "events:write")
     opened.close()
-    return folder, key
+    return key
 
 
 @pytest.mark.parametrize(("phase", "nth"), KILLS)
-def test_every_acknowledged_event_is_there_once(
-    tmp_path: Path, filled: tuple[Path, str], phase: str, nth: int
-):
-    source, key = filled
+def test_every_acknowledged_event_is_there_once(tmp_path: Path, phase: str, nth: int):
     folder = tmp_path / "killed"
-    subprocess.run(["cp", "-r", source, folder], check=True)
+    key = filled(folder)
     batches = events(BATCHES)
     sent = {each["id"] for batch in batches for each in batch}
     with server(folder, phase, nth) as (url, process):

@@ -8,6 +8,7 @@ from sqlalchemy import event, func, select, text
 from data import tables as t
 from data.proof.verify import verify
 from tests.api_client import ApiClient, call
+from tests.databases import of_sqlite
 from tests.live import Live, LiveServer
 from tests.stream_ear import wait_for
 
@@ -28,6 +29,7 @@ def event_count(live: Live) -> int:
         return int(connection.scalar(wanted) or 0)
 
 
+@of_sqlite  # of PostgreSQL: test_api_faults_postgresql.py
 def test_a_full_disk_takes_nothing_half_and_goes_on_afterwards(live: Live, caplog):
     engine = live.installation.database.writer_engine
     with live.installation.database.read() as connection:

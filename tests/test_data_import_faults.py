@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
+from tests.databases import of_sqlite
 from tests.import_crash import BATCH_ROWS
 from tests.import_ledger import new_ledger, open_ledger, rows, run
 from tests.test_data_import_crash import MAP, ROOT
@@ -46,6 +47,7 @@ def sums(folder: Path) -> tuple[int, int, int]:
     return events, undrawn, drift
 
 
+@of_sqlite  # of PostgreSQL: test_api_faults_postgresql.py
 def test_a_full_disk_stops_the_import_whole_and_a_second_run_ends_it(
     tmp_path: Path, log: Path
 ) -> None:
