@@ -159,6 +159,14 @@ def test_all_of_the_first_page_is_small_and_kept(live):
     assert "/dash_table/" not in page.text
 
 
+def test_what_draws_charts_is_fetched_early_where_there_are_some(live):
+    client = WebClient(live.url, OWNER)
+    pages = ("/billing/usage", "/billing/usage/sms_credits", "/settings", "/billing/rates")
+    found = ["async-graph.js" in client.http.get(path).text for path in pages]
+    client.close()
+    assert found == [True, True, False, False]
+
+
 def test_the_files_are_those_on_disk(live):
     for name in ("vendor/plotly-basic.min.js", "05-theme.js", "favicon.svg"):
         answer = httpx.get(f"{live.url}/assets/{name}?m=1")
