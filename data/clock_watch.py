@@ -36,11 +36,14 @@ class ClockWatch:
         self._shift = timedelta(0)
         self._stepped_steady = 0.0
 
-    def has_leapt(self) -> bool:
-        """Whether the clock was put far ahead of late."""
+    def believable(self) -> datetime | None:
+        """The time by which to do what can't be taken back; None if it was put far ahead of late.
+
+        Do it by this very instant: the clock may be stepped between the question and a second look.
+        """
         with self._lock:
-            self._look()
-            return self._shift >= LEAP
+            now = self._look()
+            return None if self._shift >= LEAP else now
 
     def is_odd(self, newest: datetime | None = None) -> bool:
         """Whether the clock was stepped of late, or the ledger knows a later time.

@@ -17,6 +17,7 @@ from datetime import timedelta
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Connection, select
 
+from billing.clock import FixedClock
 from data.accounts import read_account
 from data.analytics.lake import LakeConflictError, LakeError
 from data.analytics.upkeep import expire, merge
@@ -217,15 +218,13 @@ class Jobs:
 
     def _clean(self) -> None:
         """Not by a clock that was put ahead: files of a moment ago would count as old."""
-        if not self.clock_watch.has_leapt():
-            expire(self._installation.lake, self._installation.clock.now())
+        if now := self.clock_watch.believable():
+            expire(self._installation.lake, now)
 
     def _expire_credit(self) -> None:
         """A demo that is still loading lives in the past: its credit expires as it loads."""
-        if self.clock_watch.has_leapt():
-            return
-        if not self._is_demo or self._is_demo_loaded():
-            now = self._installation.clock.now()
+        now = self.clock_watch.believable()
+        if now is not None and (not self._is_demo or self._is_demo_loaded()):
             self._writer.write(lambda connection: expire_due(connection, now))
 
     def _close_periods(self) -> None:
@@ -234,20 +233,21 @@ class Jobs:
         A demo's days that are missing come in first, so that they count where they belong. An
         import whose process is gone doesn't keep its account's periods open.
         """
-        if self.clock_watch.has_leapt():
+        now = self.clock_watch.believable()
+        if now is None:
             return
-        installation = self._installation
+        installation, clock = self._installation, FixedClock(now)
         if self._is_demo:
             from data.demo import extend_demo
 
             if not self._is_demo_loaded():
                 return
-            extend_demo(installation.database, installation.clock, installation.pseudonyms)
+            extend_demo(installation.database, clock, installation.pseudonyms)
         else:
             settings = installation.settings
-            stop_stale_imports(installation.database, settings.data_dir, installation.clock.now())
+            stop_stale_imports(installation.database, settings.data_dir, now)
         closed = close_due(
-            installation.database, self._writer, installation.clock,
+            installation.database, self._writer, clock,
             timedelta(hours=installation.settings.close_after_hours),
         )  # fmt: skip
         if closed:

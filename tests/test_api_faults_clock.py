@@ -136,6 +136,20 @@ def test_a_clock_far_ahead_closes_no_period_and_ends_no_credit(live: Live, serve
     assert settled(live) == before
 
 
+def test_a_clock_that_is_stepped_while_a_job_runs_brings_the_job_nothing_new(
+    live: Live, server: LiveServer, monkeypatch: pytest.MonkeyPatch
+):
+    before = settled(live)
+    monkeypatch.setattr(
+        jobs, "stop_stale_imports", lambda *_: set_clock(server, NOW + 22 * DAY)
+    )  # which comes between the job's question and its closing
+    live.application.state.readiness.jobs._close_periods()
+    monkeypatch.undo()
+    assert live.installation.clock.now() == NOW + 22 * DAY
+    assert settled(live) == before
+    set_clock(server, NOW)
+
+
 def settled(live: Live) -> tuple[int, int]:
     """How many statements and how many entries there are."""
     with live.installation.database.read() as connection:
@@ -153,7 +167,7 @@ def test_a_clock_put_back_behind_a_closing_books_nothing_into_what_is_closed(
     installation = live.installation
     set_clock(server, NOW + 22 * DAY)
     watch = live.application.state.readiness.jobs.clock_watch
-    watch.has_leapt()
+    watch.believable()
     watch._stepped_steady -= SETTLE_SECONDS + 1
     wait_for(lambda: settled(live)[0] >= 2)
     for at in (NOW + 22 * DAY, NOW):
@@ -211,7 +225,7 @@ def test_a_machine_that_slept_has_not_stepped():
     clock, steady = FixedClock(NOW), Steady()
     watch = ClockWatch(clock, steady)
     clock.at, steady.seconds = NOW + 3 * DAY, 3 * 86_400.0
-    assert not watch.has_leapt()
+    assert watch.believable() == clock.at
     assert not watch.is_odd()
 
 
@@ -219,14 +233,14 @@ def test_a_step_is_odd_until_it_is_undone_or_has_lasted():
     clock, steady = FixedClock(NOW), Steady()
     watch = ClockWatch(clock, steady)
     clock.at = NOW + LEAP
-    assert watch.has_leapt()
+    assert watch.believable() is None
     assert watch.is_odd()
     clock.at = NOW
-    assert not watch.has_leapt()
+    assert watch.believable() == clock.at
     assert not watch.is_odd()
     clock.at = NOW + LEAP
-    assert watch.has_leapt()
+    assert watch.believable() is None
     clock.at, steady.seconds = clock.at + 2 * HOUR, SETTLE_SECONDS * 2
-    assert not watch.has_leapt()
+    assert watch.believable() == clock.at
     assert not watch.is_odd(), "it was meant"
     assert watch.is_odd(clock.at + 2 * CLOCK_SKEW), "the ledger knows better"
