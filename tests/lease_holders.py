@@ -20,7 +20,8 @@ from sqlalchemy.exc import DBAPIError
 
 from data.database import Database, open_database
 from data.lease import DirectWrites, Fenced, Lease, LeaseLostError, Writes
-from data.writer import BusyError, Writer
+from data.savepoints import BusyError
+from data.writer import Writer
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "test"

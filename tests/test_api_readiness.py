@@ -17,7 +17,7 @@ from data import writer
 from data.backlog import LONG_TRANSACTION_SECONDS, TAIL_LIMIT_LINES, Standing
 from data.installation import Installation
 from data.nightly import ProofState
-from data.writer import BusyError
+from data.savepoints import BusyError
 from tests.live import NOW
 from tests.web_app import installed
 

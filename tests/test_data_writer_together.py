@@ -1,12 +1,11 @@
-"""Bulk pieces that are finished together: one savepoint an account, or one a piece."""
+"""What runs together: one savepoint an account, or one each when anything breaks."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection, text
 
-from data import writer as writing
 from data.database import Database
 from data.writer import Writer
 from tests.builders import open_truth
@@ -14,49 +13,65 @@ from tests.builders import open_truth
 PATIENCE_SECONDS = 30
 
 
-def note(name: str, connection: Connection) -> None:
-    connection.execute(text("INSERT INTO facts VALUES (:name, 'x')"), {"name": name})
+class Noting:
+    """Writes down names of an account together; refuses some alone, breaks on others."""
 
+    def __init__(self) -> None:
+        self.runs: list[list[str]] = []
 
-def test_pieces_that_are_finished_together_run_again_alone_when_one_breaks(tmp_path: Path):
-    """What two accounts left unfinished is written once an account, or once a piece."""
-    database: Database = open_truth(tmp_path)
-    finished: list[list[str]] = []
-
-    def left(name: str) -> Callable[[Connection], str]:
-        def work(connection: Connection) -> str:
-            account_id = name[0]
-            writing.scratch(connection).setdefault(account_id, []).append(name)
-            if name == "b-broken":
+    def note(self, connection: Connection, account_id: str, names: Sequence[str]) -> list[object]:
+        results: list[object] = []
+        for name in names:
+            if name.endswith("refused"):
+                results.append(LookupError(name))
+                continue
+            note = text("INSERT INTO facts VALUES (:name, :account)")
+            connection.execute(note, {"name": name, "account": account_id})
+            if name.endswith("broken"):
                 raise ValueError(name)
-            return name
+            results.append(name)
+        self.runs.append(list(names))
+        return results
 
-        return work
 
-    def finish(account_id: str) -> Callable[[Connection], None]:
-        def work(connection: Connection) -> None:
-            names = writing.scratch(connection).pop(account_id)
-            finished.append(names)
-            for name in names:
-                note(name, connection)
+def kept(database: Database) -> set[str]:
+    with database.read() as connection:
+        return set(connection.scalars(text("SELECT name FROM facts WHERE name <> 'cluster'")))
 
-        return work
 
-    writer, opened = Writer(database), threading.Event()
+def test_what_runs_together_runs_again_alone_when_one_breaks(tmp_path: Path):
+    database = open_truth(tmp_path)
+    writer, opened, noting = Writer(database), threading.Event(), Noting()
     held = writer.submit(lambda _: opened.wait(PATIENCE_SECONDS))
-    names = {"a": ["a1", "a2", "a3"], "b": ["b1", "b-broken", "b2"]}
-    answers = [
-        writer.submit_bulk(key, [(left(name), 1) for name in names[key]], finish(key))
-        for key in names
+    names = {"a": ["a1", "a-refused", "a2"], "b": ["b1", "b-broken", "b2"]}
+    bulk = [
+        writer.submit_bulk(key, [(name, 1) for name in names[key]], noting.note) for key in names
     ]
     opened.set()
     writer.close()
     assert held.result(PATIENCE_SECONDS)
-    first, second = ([answer.exception(PATIENCE_SECONDS) for answer in each] for each in answers)
-    assert first == [None, None, None]
-    assert [str(error) for error in second] == ["None", "b-broken", "None"]
-    assert finished == [["a1", "a2", "a3"], ["b1"], ["b2"]]
-    with database.read() as connection:
-        stored = set(connection.scalars(text("SELECT name FROM facts WHERE name <> 'cluster'")))
+    first, second = ([str(answer.exception(PATIENCE_SECONDS)) for answer in each] for each in bulk)
+    assert first == ["None", "a-refused", "None"]
+    assert second == ["None", "b-broken", "None"]
+    assert noting.runs == [["a1", "a-refused", "a2"], ["b1"], ["b2"]]
+    assert kept(database) == {"a1", "a2", "b1", "b2"}
     database.dispose()
-    assert stored == {"a1", "a2", "a3", "b1", "b2"}
+
+
+def test_decisions_of_one_account_are_made_together_and_before_bulk(tmp_path: Path):
+    database = open_truth(tmp_path)
+    writer, opened, noting = Writer(database), threading.Event(), Noting()
+    held = writer.submit(lambda _: opened.wait(PATIENCE_SECONDS))
+    bulk = writer.submit_bulk("a", [("bulk", 1)], noting.note)
+    decisions = [
+        writer.submit_decision(name[0], name, noting.note) for name in ("b1", "c1", "b2", "b3")
+    ]
+    opened.set()
+    writer.close()
+    assert held.result(PATIENCE_SECONDS)
+    assert [each.result(PATIENCE_SECONDS) for each in decisions] == ["b1", "c1", "b2", "b3"]
+    assert bulk[0].result(PATIENCE_SECONDS) == "bulk"
+    if database.dialect == "sqlite":
+        assert noting.runs == [["b1", "b2", "b3"], ["c1"], ["bulk"]]
+    assert kept(database) == {"bulk", "b1", "b2", "b3", "c1"}
+    database.dispose()

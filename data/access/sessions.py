@@ -25,8 +25,9 @@ from data.access.people import LONGEST_EMAIL, Passwords, normalize_email, viewer
 from data.accounts import read_account, read_accounts
 from data.database import Database
 from data.identity import Pseudonyms
+from data.savepoints import BusyError
 from data.settings import Settings
-from data.writer import BusyError, Writer
+from data.writer import Writer
 
 SESSION_COOKIE = "usage_session"
 TOKEN_BYTES = 32

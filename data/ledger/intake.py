@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from functools import partial
 
 from sqlalchemy import Connection
 
@@ -20,7 +19,9 @@ from data.accounts import read_account
 from data.identity import Pseudonyms
 from data.ledger.posting import Outcome, Poster
 from data.ledger.price_books import RateBooks
-from data.writer import SLICE_ROWS, Writer, scratch
+from data.writer import SLICE_ROWS, Writer
+
+Piece = tuple[Sequence[AnyEvent], datetime]  # events, and when they were received
 
 
 class AccountClosedError(NotAllowedError):
@@ -54,33 +55,19 @@ class Intake:
         """
         pieces = pieces_of(events)
         return self._writer.submit_bulk(
-            account_id,
-            [(partial(self._post, account_id, piece, received_at), len(piece)) for piece in pieces],
-            partial(self._finish, account_id),
+            account_id, [((piece, received_at), len(piece)) for piece in pieces], self._post
         )
 
     def _post(
-        self,
-        account_id: str,
-        events: Sequence[AnyEvent],
-        received_at: datetime,
-        connection: Connection,
-    ) -> list[Outcome]:
-        posters: dict[str, Poster] = scratch(connection)
-        poster = posters.get(account_id)
-        if poster is None:
-            poster = posters[account_id] = self._open(connection, account_id)
-        return poster.post(events, received_at)
-
-    def _finish(self, account_id: str, connection: Connection) -> None:
-        posters: dict[str, Poster] = scratch(connection)
-        posters[account_id].flush()
-
-    def _open(self, connection: Connection, account_id: str) -> Poster:
+        self, connection: Connection, account_id: str, pieces: Sequence[Piece]
+    ) -> list[list[Outcome]]:
         account = read_account(connection, account_id)
         if account.is_closed:
             raise AccountClosedError(f"The account {account_id!r} is closed.")
-        return Poster(
+        poster = Poster(
             connection, account, self._pseudonyms, self._clock.now(), is_live=True,
             books=self._books,
         )  # fmt: skip
+        outcomes = [poster.post(events, received_at) for events, received_at in pieces]
+        poster.flush()
+        return outcomes
