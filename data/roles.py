@@ -22,18 +22,34 @@ CHANGED: dict[str, tuple[str, ...]] = {
     "api_keys": ("revoked_at",),
     "approvals": ("decision", "decided_by", "decided_at", "entry_id"),
     "balances": (),
+    "cap_counters": (),
+    "cap_overrides": ("ended_at",),
+    "holds": (
+        "state",
+        "held_micros",
+        "amount",
+        "limit_at",
+        "expires_at",
+        "closed_at",
+        "event_id",
+        "cost_micros",
+        "told_limit_at",
+    ),
     "imports": (),
     "leases": (),
+    "limit_settings": (),
     "lot_balances": (),
+    "pauses": ("ended_at", "end_cause"),
     "people": ("password_hash", "disabled_at"),
     "sessions": (),
 }
-EMPTIED = ("facts", "memberships", "pending_receipts", "sessions", "sign_in_failures")
+EMPTIED = ("caps", "facts", "memberships", "pending_receipts", "sessions", "sign_in_failures")
 # What a reader must not see: tables whole, and columns of others.
 HIDDEN = ("sessions", "sign_in_failures")
 HIDDEN_COLUMNS = {
     "people": ("password_hash",), "api_keys": ("key_hash",),
     "idempotency_keys": ("key", "request_hash", "answer"), "events": ("counterparty_hash",),
+    "holds": ("request_hash",), "hold_extensions": ("request_hash",),
 }  # fmt: skip
 REVISIONS = "alembic_version"
 _FORBIDDEN = ("UPDATE", "DELETE", "TRUNCATE", "TRIGGER")
