@@ -19,7 +19,8 @@ class UsageEvent:
 
     ``campaign`` and ``consumer`` are ids as the sender names them. ``counterparty`` is the other
     party's number in digits with country code, no sign; it is hashed, never stored. ``flags``
-    are words such as ``derived_time`` that go onto every line.
+    are words such as ``derived_time`` that go onto every line. ``hold_id``: the hold that set
+    money aside for it.
     """
 
     source: str
@@ -30,6 +31,7 @@ class UsageEvent:
     counterparty: str | None = None
     is_sandbox: bool = False
     flags: tuple[str, ...] = ()
+    hold_id: str | None = None
 
 
 @record(kw_only=True)

@@ -81,6 +81,12 @@ class LotBook:
             self.overdraft.remaining_micros
         )
 
+    @property
+    def promotional_micros(self) -> int:
+        """What is left of credit that nobody paid for."""
+        kinds = (lot for lot in self._spendable if lot.kind is LotKind.PROMOTIONAL)
+        return sum(lot.remaining_micros for lot in kinds)
+
     def charge(self, cost_micros: int, at: datetime) -> list[Draw]:
         """Draws a charge from the lots valid at an instant; the rest is debt. Sums to the cost."""
         draws: list[Draw] = []
@@ -111,10 +117,11 @@ class LotBook:
             self._spendable.sort(key=lambda each: each.burn_key)
         return draws
 
-    def take_all(self, lot: Lot) -> list[Draw]:
-        """Empties a lot that has expired; gives the one draw."""
-        draw = self._take(lot, lot.remaining_micros)
-        self._spendable = [each for each in self._spendable if each is not lot]
+    def lapse(self, lot: Lot, micros: int) -> list[Draw]:
+        """Takes so much out of a lot that has expired; gives the one draw."""
+        draw = self._take(lot, micros)
+        if not lot.remaining_micros:
+            self._spendable = [each for each in self._spendable if each is not lot]
         return [draw]
 
     def unwind(

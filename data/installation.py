@@ -22,6 +22,7 @@ from data.backup.unfinished import refuse_unfinished
 from data.clocks import open_clock
 from data.database import Database, open_database
 from data.identity import Pseudonyms
+from data.ledger.deciding import Decisions
 from data.ledger.intake import Intake
 from data.ledger.movements import Movements
 from data.migrate import migrate
@@ -87,6 +88,11 @@ class Installation:
     def intake(self) -> Intake:
         """Takes live events in."""
         return Intake(self.writer, self.clock, self.pseudonyms)
+
+    @cached_property
+    def decisions(self) -> Decisions:
+        """Decides about holds."""
+        return Decisions(self.writer, self.clock, self.pseudonyms)
 
     @cached_property
     def movements(self) -> Movements:

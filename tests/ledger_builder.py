@@ -5,9 +5,7 @@ It knows the tables and nothing of how the product posts, so it can be compared 
 
 from __future__ import annotations
 
-import atexit
 import shutil
-import tempfile
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from billing.access import AccountScope, Role
 from billing.accounts import Account
@@ -42,8 +40,7 @@ SERVICES = {
 @cache
 def _empty_store() -> Path:
     """A truth and a lake without a line, made once a run: making them takes most of a second."""
-    directory = Path(tempfile.mkdtemp(prefix="usage-store-"))
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    directory = databases.kept_folder("store")
     database = open_truth(directory)
     migrate(database)
     Lake(directory, database).close()
@@ -135,6 +132,7 @@ class LedgerBuilder:
         self.database = database
         self.paid_lot: dict[str, str] = {}
         self.posted: dict[str, int] = {}
+        self.spent: dict[tuple[Any, ...], int] = {}  # by window of a spending cap
         self.receipts: dict[str, int] = {}  # how many each line has had
 
     def add_account(self, account_id: str = "acme", funds: int = 1_000_000_000) -> None:
@@ -241,12 +239,35 @@ class LedgerBuilder:
         if entries:
             run(insert(t.wallet_entries), entries)
             run(insert(t.lot_draws), draws)
+            self._count(run, [line for line in lines if line.cost and not line.is_sandbox])
         for account_id in {line.account_id for line in lines}:
             posted = self.posted[account_id]
             lot = t.lot_balances.c.lot_id == self.paid_lot[account_id]
             run(update(t.lot_balances).where(lot).values(remaining_micros=posted))
             own = t.balances.c.account_id == account_id
             run(update(t.balances).where(own).values(posted_micros=posted))
+
+
+    def _count(self, run: Any, lines: list[Line]) -> None:
+        """Counts what lines cost in the windows of spending caps, which it keeps whole."""
+        for line in lines:
+            monday = line.day - timedelta(days=line.day.weekday())
+            windows = [("daily", line.day, ""), ("weekly", monday, ""),
+                       ("monthly", line.day.replace(day=1), "")]  # fmt: skip
+            if line.campaign:
+                windows.append(("campaign", date(1990, 1, 1), line.campaign))
+            for window in windows:
+                key = (line.account_id, *window)
+                self.spent[key] = self.spent.get(key, 0) + line.cost
+        names = ("account_id", "kind", "start_on", "campaign_id")
+        accounts = {line.account_id for line in lines}
+        for account_id in accounts:
+            run(delete(t.cap_counters).where(t.cap_counters.c.account_id == account_id))
+        run(insert(t.cap_counters), [
+            dict(zip(names, key, strict=True))
+            | {"spent_micros": micros, "reserved_micros": 0, "over_micros": 0}
+            for key, micros in self.spent.items() if key[0] in accounts
+        ])  # fmt: skip
 
 
 def _entry(

@@ -86,7 +86,7 @@ def test_a_credit_repays_debt_first(debt: int, credit: int, left: int, debt_left
 def test_an_expired_lot_gives_all_it_has_left_and_pays_nothing_more():
     book = LotBook([expired := lot("a promotional 5 expires=2026-11-22"), lot("b paid 5")],
                    overdraft())  # fmt: skip
-    assert [(draw.lot_id, draw.micros) for draw in book.take_all(expired)] == [("a", 5)]
+    assert [(draw.lot_id, draw.micros) for draw in book.lapse(expired, 5)] == [("a", 5)]
     assert book.posted_micros == 5
     assert drawn(book, 6) == [("b", 5), ("debt", 1)]
 
@@ -179,7 +179,7 @@ class Wallet:
         self.now += timedelta(days=3)
         for each in self.lots:
             if each.expires_at and each.expires_at <= self.now and each.remaining_micros:
-                (draw,) = self.book.take_all(each)
+                (draw,) = self.book.lapse(each, each.remaining_micros)
                 self.entries.append(-draw.micros)
                 assert each.remaining_micros == 0
 

@@ -24,6 +24,7 @@ WALLET = "wallet: lots = entries = balance"
 AFTER = "wallet: balance after each entry"
 LOTS = "wallet: each lot = granted less drawn"
 DRAWS = "wallet: draws sum to their entry"
+WINDOWS = "limits: each window = its charges and open holds"
 CHARGES = "charges: one entry a line, one line an entry"
 LINES = "lines: each has its account and event"
 SEALS = "seals: chain and every sealed line"
@@ -160,7 +161,9 @@ def test_an_altered_line_is_named_by_every_check_it_breaks(store: Store, sound):
     line = sound[1][11]
     store.tamper("UPDATE usage_lines SET cost_micros = cost_micros + 1 WHERE seq = 12")
     found = failed(store.verify())
-    assert set(found) == {CHARGES, SEALS, LAKE_LINES, ROLL_DAY, ROLL_CAMPAIGN, ROLL_CONSUMER}
+    assert set(found) == {
+        CHARGES, WINDOWS, SEALS, LAKE_LINES, ROLL_DAY, ROLL_CAMPAIGN, ROLL_CONSUMER,
+    }  # fmt: skip
     assert found[SEALS] == (f"line seq 12 ({line.id}) is not as it was sealed",)
     (difference,) = found[LAKE_LINES]
     assert f"line seq 12 ({line.id})" in difference
@@ -172,17 +175,9 @@ def test_an_altered_line_is_named_by_every_check_it_breaks(store: Store, sound):
 
 @pytest.mark.parametrize(
     "change",
-    [
-        "reason = 'x'",
-        "flags = 'x'",
-        "occurred_at = occurred_at + 1",
-        "cap_on = '2026-01-01'",
-        "stored_at = 0",
-        "import_id = 'x'",
-        "agent = 'ai'",
-        "rate_id = ''",
-    ],
-)
+    ["reason = 'x'", "flags = 'x'", "occurred_at = occurred_at + 1", "cap_on = '2026-01-01'",
+     "stored_at = 0", "import_id = 'x'", "agent = 'ai'", "rate_id = ''"],
+)  # fmt: skip
 def test_no_column_of_a_sealed_line_can_be_altered(store: Store, sound, change: str):
     store.tamper(f"UPDATE usage_lines SET {change} WHERE seq = 30")
     named = failed(store.verify())[SEALS]
@@ -192,7 +187,7 @@ def test_no_column_of_a_sealed_line_can_be_altered(store: Store, sound, change: 
 def test_an_unsealed_line_with_another_cost_breaks_its_charge(store: Store, sound):
     store.tamper("UPDATE usage_lines SET cost_micros = 1 WHERE seq = 54")
     found = failed(store.verify())
-    assert set(found) == {CHARGES}
+    assert set(found) == {CHARGES, WINDOWS}
     assert sound[1][53].id in found[CHARGES][0]
 
 

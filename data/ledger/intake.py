@@ -17,6 +17,8 @@ from billing.errors import NotAllowedError
 from billing.events import AnyEvent
 from data.accounts import read_account
 from data.identity import Pseudonyms
+from data.ledger.limit_book import LimitBooks
+from data.ledger.pausing import Moment, turn
 from data.ledger.posting import Outcome, Poster
 from data.ledger.price_books import RateBooks
 from data.writer import SLICE_ROWS, Writer
@@ -43,6 +45,7 @@ class Intake:
         self._clock = clock
         self._pseudonyms = pseudonyms
         self._books = RateBooks()
+        self._limits = LimitBooks()
 
     def submit(
         self, account_id: str, events: Sequence[AnyEvent], received_at: datetime
@@ -64,10 +67,10 @@ class Intake:
         account = read_account(connection, account_id)
         if account.is_closed:
             raise AccountClosedError(f"The account {account_id!r} is closed.")
-        poster = Poster(
-            connection, account, self._pseudonyms, self._clock.now(), is_live=True,
-            books=self._books,
-        )  # fmt: skip
+        now = self._clock.now()
+        poster = Poster(connection, account, self._pseudonyms, now, is_live=True, books=self._books)
         outcomes = [poster.post(events, received_at) for events, received_at in pieces]
         poster.flush()
+        limits = self._limits.of(connection, account_id, now)
+        turn(connection, Moment(account, limits, poster.wallet.posted_micros, now))
         return outcomes

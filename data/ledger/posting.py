@@ -17,6 +17,7 @@ from billing.accounts import Account
 from billing.booking import Booking, book, check_age, check_instant
 from billing.errors import InputError, ProductError
 from billing.events import AnyEvent, StatusEvent, UsageEvent, event_type
+from billing.holds import HoldState
 from billing.plans import Plan
 from billing.rates import RateBook
 from billing.rating import LineDraft, RatingContext, rate_event
@@ -25,7 +26,9 @@ from data import tables as t
 from data.changes import mark_changed
 from data.columns import to_micros
 from data.identity import Pseudonyms, new_id
-from data.ledger.bulk import StoredDays, insert_rows, known_among
+from data.ledger.bulk import StoredDays, bulk_columns, insert_rows, known_among
+from data.ledger.counters import CapCounters
+from data.ledger.hold_book import OVER_HOLD, Backing, HoldBook
 from data.ledger.price_books import RateBooks, load_rate_book
 from data.ledger.receipts import Receipts
 from data.ledger.wallet import OpenWallet, Posting
@@ -42,9 +45,24 @@ class Outcome:
     line_count: int = 0
     cost_micros: int = 0
     error: ProductError | None = None
+    event_id: str | None = None  # the ledger's own
 
 
 DUPLICATE = Outcome("duplicate")
+_LINE_COLUMNS = bulk_columns(t.usage_lines)
+_EVENT_PLACE = _LINE_COLUMNS.index("event_id")
+
+
+@record()
+class _Held:
+    """What a hold, or having none, says of an event's lines."""
+
+    campaign: str | None
+    consumer: str | None
+    flags: tuple[str, ...]
+    hold_id: str | None = None
+    cap_on: date | None = None
+    held_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -63,6 +81,8 @@ class Poster:
     is_live: bool = False  # a live event may only be so old; history may be of any age
     books: RateBooks | None = None  # remembered from one transaction to the next
     wallet: OpenWallet = field(init=False)
+    counters: CapCounters = field(init=False)
+    holds: HoldBook = field(init=False)
     _rates: dict[Plan, RateBook] = field(init=False, default_factory=dict)
     _contexts: dict[date, RatingContext] = field(init=False, default_factory=dict)
     _events: list[tuple[Any, ...]] = field(init=False, default_factory=list)
@@ -77,6 +97,8 @@ class Poster:
 
     def __post_init__(self) -> None:
         self.wallet = OpenWallet.open(self.connection, self.account)
+        self.counters = CapCounters(self.connection, self.account.id)
+        self.holds = HoldBook(self.connection, self.wallet, self.counters)
         self._days = StoredDays(self.connection)
         self._receipts = Receipts(self.connection, self.account.id, to_micros(self.stored_at))
         self._seen = {"campaigns": set(), "consumers": set()}
@@ -86,6 +108,7 @@ class Poster:
         """Takes a batch in order; one outcome an event, in the same order."""
         known = self._known_ids(batch)
         self._receipts.look_up(batch)
+        self.holds.look_up([each for event in batch if (each := _hold_id(event))])
         outcomes = []
         for event in batch:
             identity = (event.source, event.id)
@@ -108,10 +131,22 @@ class Poster:
             mark_changed(self.connection, self.account.id)
         insert_rows(self.connection, t.events, self._events)
         insert_rows(self.connection, t.usage_lines, self._lines)
+        self.holds.flush()
+        self.counters.flush()
         self._receipts.flush()
         self._name_new()
         self.wallet.flush(self.stored_at)
         self._events, self._lines, self._pending = [], [], set()
+
+    def lines_of(self, event_id: str) -> list[dict[str, Any]]:
+        """Lines of an event that wait to be written: id, metric, base units, cost, flags."""
+        shown = ("id", "metric", "base_units", "cost_micros", "flags")
+        places = [_LINE_COLUMNS.index(name) for name in shown]
+        return [
+            dict(zip(shown, [row[place] for place in places], strict=True))
+            for row in self._lines
+            if row[_EVENT_PLACE] == event_id
+        ]
 
     def name(self, table: str, item_id: str, name: str) -> None:
         """Gives a campaign or consumer a name for people; without one its id serves."""
@@ -139,22 +174,43 @@ class Poster:
             return self._take_receipt(event)
         booking = self._book(event, received_at)
         drafts = rate_event(event, self._context(event, booking))
+        backing = self.holds.backing(event, self.stored_at)
         event_id = new_id()
         posting = Posting(
             event.occurred_at, received_at, self.stored_at, booking.booked_on,
             booking.corrects_period, self.import_id,
         )  # fmt: skip
         self._events.append(self._event_row(event, drafts, event_id, posting))
-        self._named(event)
         line_ids = [new_id() for _ in drafts]
         self._receipts.arrived(event, line_ids, drafts)
-        cost = 0
+        cost = 0 if event.is_sandbox else sum(draft.cost_micros for draft in drafts)
+        held = self._held(event, backing, cost)
+        if not event.is_sandbox:  # names are what a full dashboard offers as filters
+            self._named(held.campaign, held.consumer)
         for line_id, draft in zip(line_ids, drafts, strict=True):
-            self._lines.append(self._line_row(event, draft, line_id, event_id, posting))
+            self._lines.append(self._line_row(event, draft, line_id, event_id, posting, held))
             if draft.cost_micros and not event.is_sandbox:
-                self.wallet.charge(line_id, draft.cost_micros, posting)
-                cost += draft.cost_micros
-        return Outcome("accepted", len(drafts), cost)
+                self.wallet.charge(line_id, draft.cost_micros, posting, held.held_at)
+        self.counters.charge(held.cap_on or posting.booked_on, held.campaign, cost)
+        if backing and backing.hold and backing.hold.state is HoldState.OPEN:
+            self.holds.settle(backing.hold, event_id, cost, self.stored_at)
+        return Outcome("accepted", len(drafts), cost, event_id=event_id)
+
+    def _held(self, event: UsageEvent, backing: Backing | None, cost_micros: int) -> _Held:
+        """What an event's hold, or its having none, says of its lines."""
+        flags = event.flags
+        if backing is None:
+            return _Held(event.campaign, event.consumer, flags)
+        flags += backing.flags
+        hold = backing.hold
+        if hold is None:
+            return _Held(event.campaign, event.consumer, flags)
+        if hold.state is HoldState.OPEN and cost_micros > hold.held_micros:
+            flags += (OVER_HOLD,)
+        return _Held(
+            event.campaign or hold.campaign, event.consumer or hold.consumer, flags, hold.id,
+            hold.cap_on, backing.held_at,
+        )  # fmt: skip
 
     def _take_receipt(self, event: StatusEvent) -> Outcome:
         """A receipt writes no line and costs nothing; a closed period doesn't keep it out."""
@@ -218,30 +274,32 @@ class Poster:
         return found
 
     def _line_row(
-        self, event: UsageEvent, draft: LineDraft, line_id: str, event_id: str, posting: Posting
+        self,
+        event: UsageEvent,
+        draft: LineDraft,
+        line_id: str,
+        event_id: str,
+        posting: Posting,
+        held: _Held,
     ) -> tuple[Any, ...]:
         """A row of ``usage_lines``, in the order of its columns without ``seq``."""
         booked_on = self._days[posting.booked_on]
+        cap_on = self._days[held.cap_on] if held.cap_on else booked_on
         return (
             line_id, self.account.id, event_id, event.source, draft.metric, draft.service,
-            draft.direction, draft.agent, draft.status, draft.reason, event.campaign,
-            event.consumer, *posting.micros, booked_on, booked_on, draft.base_units, draft.pulses,
+            draft.direction, draft.agent, draft.status, draft.reason, held.campaign,
+            held.consumer, *posting.micros, booked_on, cap_on, draft.base_units, draft.pulses,
             draft.talk_seconds, draft.rate_id, draft.connect_fee_micros, draft.cost_micros,
-            self.account.currency, None, None, self._days[posting.corrects_period],
-            event.is_sandbox, self.import_id, " ".join(event.flags) or None, draft.kind,
+            self.account.currency, held.hold_id, None, self._days[posting.corrects_period],
+            event.is_sandbox, self.import_id, " ".join(held.flags) or None, draft.kind,
         )  # fmt: skip
 
-    def _named(self, event: UsageEvent) -> None:
-        """Remembers the event's campaign and consumer, to be named at the next flush.
-
-        Not a sandbox's: names are what a full dashboard offers as filters.
-        """
-        if event.is_sandbox:
-            return
-        if event.campaign:
-            self._seen["campaigns"].add(event.campaign)
-        if event.consumer:
-            self._seen["consumers"].add(event.consumer)
+    def _named(self, campaign: str | None, consumer: str | None) -> None:
+        """Remembers a campaign and a consumer, to be named at the next flush."""
+        if campaign:
+            self._seen["campaigns"].add(campaign)
+        if consumer:
+            self._seen["consumers"].add(consumer)
 
     def _name_new(self) -> None:
         """Writes names of campaigns and consumers that the account doesn't know yet."""
@@ -268,6 +326,10 @@ class Poster:
 def consumer_kind(consumer_id: str) -> str:
     """``application`` for ids that say so (``app:…``, ``key:…``), else ``user``."""
     return "application" if consumer_id.startswith(("app:", "key:")) else "user"
+
+
+def _hold_id(event: AnyEvent) -> str | None:
+    return event.hold_id if isinstance(event, UsageEvent) else None
 
 
 def _check_identity(event: AnyEvent) -> None:

@@ -20,6 +20,7 @@ from billing.lots import Lot, LotKind, Share
 from billing.movements import AlreadyRefundedError
 from data import tables as t
 from data.identity import new_id
+from data.ledger.counters import CapCounters
 from data.ledger.standing import standing
 from data.ledger.wallet import OpenWallet, Posting
 
@@ -86,6 +87,9 @@ def refund(wallet: OpenWallet, charge: Charge, reason: str, posting: Posting) ->
     """Takes a charge back in the wallet's transaction; gives the entry's id. Flush it then."""
     connection, account_id = wallet.connection, wallet.account.id
     line_id = _reverse(connection, charge, reason, posting)
+    counters = CapCounters(connection, account_id)
+    counters.charge(charge.line.cap_on, charge.line.campaign_id, -charge.cost_micros)
+    counters.flush()
     return wallet.refund(
         line_id,
         _drawn(connection, charge.entry_id),

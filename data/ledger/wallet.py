@@ -28,7 +28,9 @@ from data.ledger.bulk import StoredDays, insert_rows
 
 MOST_MICROS = 10**17  # of one wallet: a hundred billion, far from where integers end
 # Made once: making a statement costs several times what running it on a row does.
-_POSTED = select(t.balances.c.posted_micros).where(t.balances.c.account_id == bindparam("account"))
+_POSTED = select(t.balances.c.posted_micros, t.balances.c.reserved_micros).where(
+    t.balances.c.account_id == bindparam("account")
+)
 _LOCK = _POSTED.with_for_update()
 _LOTS = (
     select(t.credit_lots, t.lot_balances.c.remaining_micros)
@@ -44,7 +46,11 @@ _CLOSED = select(func.min(t.statements.c.period_start), func.max(t.statements.c.
 _SET_BALANCE = (
     update(t.balances)
     .where(t.balances.c.account_id == bindparam("account"))
-    .values(posted_micros=bindparam("posted"), updated_at=bindparam("at"))
+    .values(
+        posted_micros=bindparam("posted"),
+        reserved_micros=bindparam("reserved"),
+        updated_at=bindparam("at"),
+    )
 )
 _SET_LOT = (
     update(t.lot_balances)
@@ -100,12 +106,14 @@ class OpenWallet:
     account: Account
     lots: LotBook
     posted_micros: int
+    reserved_micros: int = 0  # by open holds
     closed: Period | None = None  # the days that statements have closed
     entries: list[tuple[Any, ...]] = field(default_factory=list)
     draws: list[tuple[Any, ...]] = field(default_factory=list)
     new_lots: list[dict[str, Any]] = field(default_factory=list)
     _expiring: list[Lot] = field(default_factory=list)
     _days: StoredDays = field(init=False)
+    _is_reserving: bool = False
 
     def __post_init__(self) -> None:
         self._days = StoredDays(self.connection)
@@ -117,7 +125,8 @@ class OpenWallet:
         In a reader's transaction, as of a dry run, nothing is locked.
         """
         balance = _LOCK if can_write(connection) else _POSTED
-        posted = connection.scalar(balance, {"account": account.id})
+        row = connection.execute(balance, {"account": account.id}).first()
+        posted, reserved = row or (0, 0)
         rows = connection.execute(_LOTS, {"account": account.id}).all()
         lots = [
             Lot(
@@ -130,19 +139,27 @@ class OpenWallet:
         spendable = [lot for lot in lots if lot is not overdraft]
         expiring = sorted((lot for lot in spendable if lot.expires_at), key=lambda lot: lot.id)
         return cls(
-            connection, account, LotBook(spendable, overdraft), posted or 0,
+            connection, account, LotBook(spendable, overdraft), posted, reserved,
             closed=closed_days(connection, account.id), _expiring=expiring,
         )  # fmt: skip
 
-    def charge(self, line_id: str, cost_micros: int, posting: Posting) -> None:
+    def charge(
+        self, line_id: str, cost_micros: int, posting: Posting, held_at: datetime | None = None
+    ) -> None:
         """Takes one line's cost from the lots; what they can't pay becomes debt.
 
-        Usage that happened is never refused for lack of money.
+        ``held_at``: when a hold set the money aside; credit that was good then pays. Usage that
+        happened is never refused for lack of money.
         """
         if self._expiring:
             self.expire(posting)
-        draws = self.lots.charge(cost_micros, posting.received_at)
+        draws = self.lots.charge(cost_micros, held_at or posting.received_at)
         self._enter("charge", -cost_micros, posting, "usage", draws, line_id)
+
+    def reserve(self, micros: int) -> None:
+        """Sets money aside for a hold; below zero: gives it back."""
+        self.reserved_micros += micros
+        self._is_reserving = self._is_reserving or micros != 0
 
     def credit(self, credit: Credit, posting: Posting) -> str:
         """Adds a lot, repaying debt first; gives the entry's id.
@@ -211,13 +228,17 @@ class OpenWallet:
         )  # fmt: skip
 
     def expire(self, posting: Posting) -> int:
-        """Takes out what is left of lots that have expired by now; gives how many."""
+        """Takes out what is left of lots that have expired by now; gives how many.
+
+        What open holds have set aside stays until they are closed: they were allowed by it.
+        """
         due = [lot for lot in self._expiring if lot.expires_at <= posting.received_at]  # type: ignore[operator]
         for lot in due:
-            self._expiring.remove(lot)
-            if lot.remaining_micros > 0:
-                left = lot.remaining_micros
-                draws = self.lots.take_all(lot)
+            left = min(lot.remaining_micros, max(0, self.posted_micros - self.reserved_micros))
+            if left == lot.remaining_micros:
+                self._expiring.remove(lot)
+            if left > 0:
+                draws = self.lots.lapse(lot, left)
                 self._enter(
                     "expiry", -left, self._expiry(lot, posting), "promotional credit expired",
                     draws,
@@ -239,8 +260,14 @@ class OpenWallet:
     def flush(self, at: datetime) -> None:
         """Writes everything collected so far, and the projections."""
         run = self.connection.execute
-        if self.entries:
+        if self.entries or self._is_reserving:
             mark_changed(self.connection, self.account.id)
+            balance = {
+                "account": self.account.id, "posted": self.posted_micros,
+                "reserved": self.reserved_micros, "at": at,
+            }  # fmt: skip
+            run(_SET_BALANCE, balance)
+            self._is_reserving = False
         if self.new_lots:
             run(insert(t.credit_lots), self.new_lots)
             run(
@@ -252,7 +279,6 @@ class OpenWallet:
             )
         if self.entries:
             insert_rows(self.connection, t.wallet_entries, self.entries)
-            run(_SET_BALANCE, {"account": self.account.id, "posted": self.posted_micros, "at": at})
             insert_rows(self.connection, t.lot_draws, self.draws)
         changed = self.lots.changed
         if changed:

@@ -1,0 +1,357 @@
+"""Decisions about one account's holds within one write transaction, in order.
+
+What the account has is read once and followed in memory; ``flush`` writes it all. A refusal
+leaves nothing behind. Must not know who asks, nor who else waits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from billing.accounts import Account
+from billing.caps import CapKind, Limits, Window, windows_of
+from billing.errors import InputError, NotFoundError
+from billing.holds import (
+    Allowed,
+    Bound,
+    Decision,
+    Denied,
+    HoldRequest,
+    HoldState,
+    Quote,
+    Standing,
+    check_amount,
+    check_request,
+    decide,
+    hold_ends_at,
+    lacks_plan,
+    plan_denial,
+    quote,
+    unknown_destination,
+)
+from billing.limits import limit
+from billing.pauses import Pause, Reason, paused_for, resets_at
+from billing.rates import Rate, RateBook, UnknownDestinationError
+from data import tables as t
+from data.identity import Pseudonyms, new_id
+from data.ledger.bulk import is_one_of
+from data.ledger.hold_answers import (
+    Answer,
+    Extend,
+    HoldClosedError,
+    Item,
+    Release,
+    Settle,
+    answer_of,
+    digest_of,
+    first_answer,
+    opened,
+    state_of,
+)
+from data.ledger.hold_book import Hold, HoldBook
+from data.ledger.limit_book import LimitBooks
+from data.ledger.pausing import Moment, due_now, open_pauses, turn
+from data.ledger.posting import Outcome, Poster
+from data.ledger.price_books import RateBooks
+from data.ledger.wallet import Posting
+
+DEFAULT_EXTENSION_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What is remembered from one transaction to the next."""
+
+    limits: LimitBooks
+    rates: RateBooks
+
+
+class HoldDesk:
+    """Takes requests about one account in order; end it with ``flush``."""
+
+    def __init__(
+        self, connection: Connection, account: Account, pseudonyms: Pseudonyms, now: datetime,
+        books: Books,
+    ) -> None:  # fmt: skip
+        self._connection = connection
+        self._account = account
+        self._now = now
+        self._poster = Poster(connection, account, pseudonyms, now, is_live=True, books=books.rates)
+        self._wallet, self._counters = self._poster.wallet, self._poster.counters
+        self._holds: HoldBook = self._poster.holds
+        self._wallet.expire(
+            self._wallet.booked(Posting(now, now, now, account.today(now)))
+        )  # credit that has lapsed allows nothing
+        self._holds.expire_due(now)
+        self._limits: Limits = books.limits.of(connection, account.id, now)
+        self._today = account.today(now)
+        self._plan = account.plan_on(self._today)
+        self._rates: RateBook = books.rates.load(connection, account, self._plan)
+        self._pauses: tuple[Pause, ...] = open_pauses(connection, account.id)
+        self._reasons: tuple[Reason, ...] | None = None
+        self._answered: dict[str, tuple[str, str]] = {}
+        self._extended: dict[tuple[str, str], tuple[str, str]] = {}
+        self._extensions: list[dict[str, Any]] = []
+        self._quotes: dict[tuple[str, str | None], Quote] = {}
+
+    def look_up(self, items: Sequence[Item]) -> None:
+        """Finds what was decided before about any of them."""
+        wanted = {each.request_id for each in items if isinstance(each, HoldRequest)}
+        if wanted:
+            holds = t.holds.c
+            found = self._connection.execute(
+                select(holds.request_id, holds.request_hash, holds.answer).where(
+                    holds.account_id == self._account.id,
+                    is_one_of(self._connection, holds.request_id, wanted),
+                )
+            )
+            self._answered.update({row[0]: (row[1], row[2]) for row in found})
+        extended = {each.hold_id for each in items if isinstance(each, Extend)}
+        if extended:
+            more = t.hold_extensions.c
+            rows = self._connection.execute(
+                select(more.hold_id, more.request_id, more.request_hash, more.answer).where(
+                    more.account_id == self._account.id,
+                    is_one_of(self._connection, more.hold_id, extended),
+                )
+            )
+            self._extended.update({(row[0], row[1]): (row[2], row[3]) for row in rows})
+        released = {each.hold_id for each in items if isinstance(each, Release)}
+        settled = {
+            each.event.hold_id for each in items if isinstance(each, Settle) and each.event.hold_id
+        }
+        self._holds.look_up(extended | released | settled)
+
+    def take(self, item: Item) -> Answer:
+        """The answer to one request. Errors: ``ProductError`` of many kinds; nothing is changed."""
+        if isinstance(item, HoldRequest):
+            return self._authorize(item)
+        if isinstance(item, Extend):
+            return self._extend(item)
+        if isinstance(item, Settle):
+            return self._settle(item)
+        return self._release(item)
+
+    def flush(self) -> None:
+        """Writes everything, and what it pauses or resumes."""
+        self._poster.flush()
+        if self._extensions:
+            self._connection.execute(insert(t.hold_extensions), self._extensions)
+            self._extensions = []
+        turn(self._connection, self._moment(), self._pauses)
+
+    # --- authorize ---------------------------------------------------------------------------
+    def _authorize(self, request: HoldRequest) -> Answer:
+        check_request(request)
+        digest = digest_of(asdict(request))
+        known = self._answered.get(request.request_id)
+        if known is not None:
+            return first_answer(known, digest, "request_id")
+        decision, cost = self._decided(request)
+        row = self._row(request, digest, decision, cost)
+        answer: Answer = json.loads(row["answer"])
+        hold = opened(row)
+        if isinstance(decision, Allowed):
+            self._grant(request, self._today, decision.held_micros)
+        self._holds.open(hold, row)
+        self._answered[request.request_id] = (digest, row["answer"])
+        return answer
+
+    def _decided(self, request: HoldRequest) -> tuple[Decision, Quote | None]:
+        if lacks_plan(request.kind, self._plan, self._today):
+            return plan_denial(request.kind, self._plan), None
+        standing = self._standing(request)
+        if standing.paused_by is not None:  # asked before the destination
+            return decide(request, _NO_COST, standing), None
+        try:
+            cost = self._quote(request)
+        except UnknownDestinationError as error:
+            return unknown_destination(error), None
+        return decide(request, cost, standing), cost
+
+    def _quote(self, request: HoldRequest) -> Quote:
+        key = (request.kind.value, request.to)
+        found = self._quotes.get(key)
+        if found is None:
+            found = quote(request.kind, request.to, self._rates, self._today)
+            self._quotes[key] = found
+        return found
+
+    def _standing(self, request: HoldRequest, windows: Sequence[Window] | None = None) -> Standing:
+        """What bears on a request now. ``windows``: of an extension, those of its hold."""
+        per_call = self._limits.cap(CapKind.PER_CALL)
+        binding = per_call is not None and per_call.is_hard
+        return Standing(
+            self._wallet.posted_micros, self._wallet.reserved_micros,
+            self._bounds(windows or windows_of(self._today, request.campaign)),
+            paused_for(self._due(), request.kind, request.campaign, self._limits.inbound),
+            per_call.limit_micros if per_call and binding else None,
+            per_call.limit_seconds if per_call and binding else None,
+            self._limits.inbound,
+        )  # fmt: skip
+
+    def _bounds(self, windows: Sequence[Window]) -> list[Bound]:
+        bounds = []
+        for window in windows:
+            if self._limits.cap(window.kind, window.campaign) is not None:
+                bounds.append(
+                    Bound(
+                        window, self._counters.counted(window),
+                        self._limits.ceiling(window, self._now), self._limits.soft_limit(window),
+                        resets_at(window, self._account.zones),
+                    )
+                )  # fmt: skip
+        return bounds
+
+    def _grant(self, request: HoldRequest, day: date, micros: int) -> None:
+        """Sets money aside for a request, in the windows of a day."""
+        ceilings = None
+        if request.kind.is_outbound:
+            windows = windows_of(day, request.campaign)
+            ceilings = {window: self._limits.ceiling(window, self._now) for window in windows}
+        self._wallet.reserve(micros)
+        self._counters.grant(day, request.campaign, micros, ceilings)
+
+    def _due(self) -> tuple[Reason, ...]:
+        """What is paused at this moment of the transaction."""
+        if self._reasons is None:
+            self._reasons = tuple(
+                each.reason for each in due_now(self._connection, self._moment(), self._counters)
+            )
+        return self._reasons
+
+    def _moment(self) -> Moment:
+        return Moment(self._account, self._limits, self._wallet.posted_micros, self._now)
+
+    def _row(
+        self, request: HoldRequest, digest: str, decision: Decision, cost: Quote | None
+    ) -> dict[str, Any]:
+        """A row of ``holds``."""
+        hold_id = new_id()
+        is_allowed = isinstance(decision, Allowed)
+        amount = decision.amount if isinstance(decision, Allowed) else 0
+        held = decision.held_micros if isinstance(decision, Allowed) else 0
+        expires_at = hold_ends_at(request.kind, amount, self._now) if is_allowed else None
+        is_timed = is_allowed and request.kind.is_call
+        answer = answer_of(hold_id, request, decision, held, amount, expires_at)
+        return {
+            "id": hold_id, "account_id": self._account.id, "request_id": request.request_id,
+            "request_hash": digest, "kind": request.kind.value,
+            "campaign_id": request.campaign, "consumer_id": request.consumer,
+            "rate_id": cost.rate.id if cost else None,
+            "once_micros": cost.once_micros if cost else 0,
+            "state": (HoldState.OPEN if is_allowed else HoldState.DENIED).value,
+            "rule": decision.rule.value if isinstance(decision, Denied) else None,
+            "held_micros": held, "amount": amount, "decided_at": self._now,
+            "cap_on": self._today,
+            "limit_at": self._now + timedelta(seconds=amount) if is_timed else None,
+            "expires_at": expires_at, "closed_at": None if is_allowed else self._now,
+            "event_id": None, "cost_micros": None, "told_limit_at": None,
+            "answer": json.dumps(answer, separators=(",", ":")),
+        }  # fmt: skip
+
+    # --- extend, settle, release ----------------------------------------------------------------
+    def _extend(self, item: Extend) -> Answer:
+        hold = self._found(item.hold_id)
+        request = check_request(
+            HoldRequest(item.request_id, hold.kind, hold.campaign, hold.consumer)
+        )
+        digest = digest_of({"seconds": item.seconds})
+        known = self._extended.get((hold.id, item.request_id))
+        if known is not None:
+            return first_answer(known, digest, "request_id")
+        if not hold.kind.is_call:
+            raise InputError("hold", hold.kind.value, "only a call's hold can be extended")
+        check_amount(hold.kind, item.seconds)
+        if hold.state is not HoldState.OPEN:
+            raise HoldClosedError(f"This hold is {hold.state.value}: authorize a new one.")
+        wanted = hold.amount + (item.seconds or DEFAULT_EXTENSION_SECONDS)
+        request = replace(request, amount=min(wanted, limit("call")))
+        windows = windows_of(hold.cap_on, hold.campaign)
+        decision = decide(
+            request, self._quote_of(hold), self._standing(request, windows), hold.held_micros,
+            hold.amount,
+        )  # fmt: skip
+        added = 0
+        if isinstance(decision, Allowed):
+            added = decision.held_micros
+            self._grant(request, hold.cap_on, added)
+            self._lengthen(hold, decision)
+        answer = answer_of(
+            hold.id, request, decision, hold.held_micros, hold.amount, hold.expires_at
+        )
+        text = json.dumps(answer, separators=(",", ":"))
+        self._extended[hold.id, item.request_id] = (digest, text)
+        self._extensions.append(
+            {
+                "account_id": self._account.id, "hold_id": hold.id,
+                "request_id": item.request_id, "request_hash": digest, "added_micros": added,
+                "decided_at": self._now, "answer": text,
+            }
+        )  # fmt: skip
+        return answer
+
+    def _lengthen(self, hold: Hold, decision: Allowed) -> None:
+        hold.held_micros += decision.held_micros
+        hold.amount = decision.amount
+        hold.expires_at = hold_ends_at(hold.kind, hold.amount, hold.decided_at)
+        limit_at = hold.decided_at + timedelta(seconds=hold.amount)
+        self._holds.extend(hold, limit_at, hold.expires_at)
+
+    def _quote_of(self, hold: Hold) -> Quote:
+        """What a hold's work costs, at the price at which it was allowed."""
+        row = self._connection.execute(
+            select(t.rates).where(t.rates.c.id == hold.rate_id)
+        ).one()  # fmt: skip
+        rate = Rate(
+            row.id, row.metric, row.price_micros, row.size, row.prefix, row.minimum,
+            row.increment, row.connect_fee_micros, row.note,
+        )  # fmt: skip
+        return Quote(hold.kind.is_call, rate, hold.once_micros)
+
+    def _settle(self, item: Settle) -> Answer:
+        hold = self._found(item.event.hold_id or "")
+        (outcome,) = self._poster.post([item.event], item.received_at)
+        if outcome.error is not None:
+            raise outcome.error
+        self._reasons = None  # what was charged may have filled a window
+        return self._settled(hold, outcome)
+
+    def _settled(self, hold: Hold, outcome: Outcome) -> Answer:
+        wallet = self._wallet
+        promotional = wallet.lots.promotional_micros
+        return {
+            **state_of(hold), "is_duplicate": outcome.status == "duplicate",
+            "event_id": outcome.event_id,
+            "lines": self._poster.lines_of(outcome.event_id) if outcome.event_id else [],
+            "balance": {
+                "available_micros": wallet.posted_micros - wallet.reserved_micros,
+                "paid_micros": wallet.posted_micros - promotional,
+                "promotional_micros": promotional,
+                "reserved_micros": wallet.reserved_micros,
+                "currency": self._account.currency,
+            },
+        }  # fmt: skip
+
+    def _release(self, item: Release) -> Answer:
+        hold = self._found(item.hold_id)
+        if hold.state is HoldState.SETTLED:
+            raise HoldClosedError("This hold is settled: its work was charged.")
+        if hold.state is HoldState.OPEN:
+            self._holds.close(hold, HoldState.RELEASED, self._now)
+        return state_of(hold)
+
+    def _found(self, hold_id: str) -> Hold:
+        hold = self._holds.find(hold_id)
+        if hold is None or hold.state is HoldState.DENIED:
+            raise NotFoundError("There is no such hold in this account.")
+        return hold
+
+
+_NO_COST = Quote(is_call=False, rate=Rate("", "", 0))
