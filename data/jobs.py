@@ -29,6 +29,7 @@ from data.installation import Installation
 from data.lease import DirectWrites, Fenced, Lease, LeaseLostError
 from data.ledger.closing import close_due
 from data.ledger.expiry import expire_due
+from data.ledger.sweeping import Swept, sweep
 from data.nightly import ProofState, is_due, last_proof, prove_and_mend
 from data.outage import UnavailableError, is_outage, say
 from data.tables import usage_lines
@@ -37,6 +38,7 @@ LEASE = "scheduler"
 DEMO_SECONDS = 20
 WATCH_SECONDS = 30
 EXPIRY_SECONDS = 60
+SWEEP_SECONDS = 10  # a boundary of a day is noticed by then, whether or not anybody asks
 CLOSING_SECONDS = 2 * 60
 PROOF_SECONDS = 10 * 60  # between two looks whether the night's proof is due
 MERGE_SECONDS = 15 * 60
@@ -94,6 +96,7 @@ class Jobs:
         self._every(MERGE_SECONDS, "merge", lambda: merge(installation.lake, go_on=self._go_on))
         self._every(CLEAN_SECONDS, "clean", self._clean)
         self._every(EXPIRY_SECONDS, "expire_credit", self._expire_credit)
+        self._every(SWEEP_SECONDS, "sweep_limits", self._sweep_limits)
         self._every(CLOSING_SECONDS, AT_ONCE, self._close_periods)
         self._every(PROOF_SECONDS, "nightly_proof", self._prove)
         self._every(WATCH_SECONDS, "watch", self._watch)
@@ -226,6 +229,16 @@ class Jobs:
         now = self.clock_watch.believable()
         if now is not None and (not self._is_demo or self._is_demo_loaded()):
             self._writer.write(lambda connection: expire_due(connection, now))
+
+    def _sweep_limits(self) -> None:
+        """By a clock that was put ahead too: a pause or a hold that ends too soon is no loss."""
+        if not self._is_demo or self._is_demo_loaded():
+            installation = self._installation
+            swept = sweep(
+                installation.database, self._writer, installation.clock.now(), self._go_on
+            )
+            if swept != Swept():
+                _log.info("limits swept: %s", swept)
 
     def _close_periods(self) -> None:
         """Closes billing periods that ended long enough ago.

@@ -86,6 +86,21 @@ def due_now(connection: Connection, moment: Moment, counters: CapCounters) -> tu
 
 def turn(connection: Connection, moment: Moment, known: Sequence[Pause] | None = None) -> Turned:
     """Pauses and resumes what is to be; ``known``: the open pauses, if they were read."""
+    begun, over = _difference(connection, moment, known)
+    account_id = moment.account.id
+    ended = tuple(_end(connection, moment, pause) for pause in over)
+    return Turned(tuple(_begin(connection, account_id, each, moment.at) for each in begun), ended)
+
+
+def is_settled(connection: Connection, moment: Moment) -> bool:
+    """Whether what is paused is just what is to be."""
+    return _difference(connection, moment, None) == ([], [])
+
+
+def _difference(
+    connection: Connection, moment: Moment, known: Sequence[Pause] | None
+) -> tuple[list[Due], list[Pause]]:
+    """What is to be paused, and which pauses are over."""
     account_id = moment.account.id
     present = open_pauses(connection, account_id) if known is None else known
     found = due_now(connection, moment, CapCounters(connection, account_id))
@@ -95,8 +110,7 @@ def turn(connection: Connection, moment: Moment, known: Sequence[Pause] | None =
     begun = [each for name, each in due.items() if name not in kept]
     if begun and connection.scalar(_IS_IMPORTING, {"account": account_id}):
         begun = []
-    ended = tuple(_end(connection, moment, pause) for pause in over)
-    return Turned(tuple(_begin(connection, account_id, each, moment.at) for each in begun), ended)
+    return begun, over
 
 
 def _goes_on(pause: Pause, due: dict[tuple[str, str], Due]) -> bool:
