@@ -8,6 +8,9 @@ PACKAGES := api billing components data exports pages
 FOLDERS := $(PACKAGES) tests benchmarks scripts
 CODE := $(wildcard app.py) $(foreach folder,$(FOLDERS),$(if $(wildcard $(folder)/*.py),$(folder)))
 BROWSER_TESTS := $(wildcard tests/browser/test_*.py)
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Each process that a test starts would compile the whole program again.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv/checkout
 LOCKED := .venv/locked
@@ -31,9 +34,9 @@ run: install ## serves a seeded demo on http://127.0.0.1:8050 (PORT=8051 for ano
 	@exec $(BIN)/usage-dashboard serve --demo --port $(PORT) $(ARGS)
 
 test: install chromium ## runs all tests but the long ones, the browser's included
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/browser $(ARGS); status=$$?; \
+	@$(PYTEST) --ignore=tests/browser $(ARGS); status=$$?; \
 	if [ -n "$(BROWSER_TESTS)" ]; then \
-		$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser $(ARGS) || status=$$?; \
+		$(PYTEST) tests/browser $(ARGS) || status=$$?; \
 	fi; \
 	exit $$status
 

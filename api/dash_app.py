@@ -16,8 +16,9 @@ from api.callbacks import install_callback_check
 from api.desk import ServerDesk
 from api.downloads import DESK, downloads
 from api.joined_assets import FIRST_SCRIPT, SCRIPTS, STYLES, joined_assets, marked
+from api.page_parts import install_page_parts
 from api.wallet_forms import MOVEMENTS, wallet_forms
-from api.web_auth import current_scope, current_viewer, install_auth
+from api.web_auth import current_accounts, current_scope, current_viewer, install_auth
 from billing.metrics import METRIC_BY_ID, METRICS
 from billing.usage import UsageReader
 from data.installation import Installation
@@ -75,13 +76,16 @@ def build_dash(
         scripts=[FIRST_SCRIPT.address, SCRIPTS.address],
         demo_people=demo_people,
     )
-    server.extensions[DESK] = ServerDesk(installation, current_viewer, current_scope, reader)
+    server.extensions[DESK] = ServerDesk(
+        installation, current_viewer, current_scope, current_accounts, reader
+    )
     server.extensions[MOVEMENTS] = installation.movements
     server.register_blueprint(joined_assets)
     server.register_blueprint(downloads)
     server.register_blueprint(wallet_forms)
     server.before_request(_redirect)
     install_callback_check(server, app)
+    install_page_parts(server, installation)
     server.after_request(_keep_assets)
     server.after_request(_page_status)
     app._setup_server()  # type: ignore[no-untyped-call]

@@ -15,7 +15,6 @@ from billing.usage import UsageReader
 from billing.wallet import WalletReader
 from data import tables as t
 from data.access.keys import read_keys
-from data.access.sessions import accounts_of
 from data.installation import Installation
 from data.ledger.price_books import load_rate_lists
 from data.reading.news import place_of
@@ -29,11 +28,13 @@ class ServerDesk:
         installation: Installation,
         viewer: Callable[[], Viewer],
         scope: Callable[[], AccountScope],
+        accounts: Callable[[], Sequence[Account]],
         reader: UsageReader | None = None,
     ) -> None:
         self._installation = installation
         self._viewer = viewer
         self._scope = scope
+        self._accounts = accounts
         self._reader = reader
 
     @property
@@ -61,8 +62,7 @@ class ServerDesk:
 
     def accounts(self) -> Sequence[Account]:
         """The accounts the person may switch to, by name."""
-        with self._installation.database.read() as connection:
-            return accounts_of(connection, self._viewer())
+        return self._accounts()
 
     def price_lists(self, scope: AccountScope) -> Sequence[RateList]:
         """Every list that prices the account on any of its plans, oldest first."""

@@ -23,6 +23,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from api.problems import told
 from billing.access import AccountScope, Viewer
+from billing.accounts import Account
 from billing.errors import NotAllowedError, ProductError
 from data.access import audit, sessions
 from data.access.people import Passwords
@@ -127,10 +128,22 @@ def current_scope() -> AccountScope:
     """
     if "account_scope" not in g:
         seen_by = current_viewer()
-        with _auth().installation.database.read() as connection:
-            g.account_scope = sessions.scope_of(connection, seen_by)
+        if seen_by.sees_all_accounts:  # thousands, of which most requests need one
+            with _auth().installation.database.read() as connection:
+                g.account_scope = sessions.scope_of(connection, seen_by)
+        else:
+            g.account_scope = sessions.scope_among(seen_by, current_accounts())
         note(account=g.account_scope.account_id)
     return cast("AccountScope", g.account_scope)
+
+
+def current_accounts() -> Sequence[Account]:
+    """Every account open to the person who asks, by name; read once a request."""
+    if "open_accounts" not in g:
+        seen_by = current_viewer()
+        with _auth().installation.database.read() as connection:
+            g.open_accounts = sessions.accounts_of(connection, seen_by)
+    return cast("Sequence[Account]", g.open_accounts)
 
 
 def request_id() -> str:

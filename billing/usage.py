@@ -275,6 +275,10 @@ class UsageReader(Protocol):
         """The first and the last booked day with usage that the scope may see; none without."""
         ...
 
+    def used(self, scope: AccountScope) -> Mapping[str, tuple[date, date]]:
+        """The first and the last visible day with usage, by the id of each metric ever used."""
+        ...
+
     def names(self, scope: AccountScope, dimension: Dimension) -> Mapping[str, str]:
         """Names of campaigns or consumers by id."""
         ...

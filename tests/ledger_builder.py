@@ -247,7 +247,6 @@ class LedgerBuilder:
             own = t.balances.c.account_id == account_id
             run(update(t.balances).where(own).values(posted_micros=posted))
 
-
     def _count(self, run: Any, lines: list[Line]) -> None:
         """Counts what lines cost in the windows of spending caps, which it keeps whole."""
         for line in lines:

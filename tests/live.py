@@ -5,18 +5,22 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from api.listening import listen_at
+from api.page_parts import PARTS
 from api.server import StoppingServer, build_server, server_config
 from billing.access import AccountScope, Role
 from billing.events import CallEvent, SmsEvent, UsageEvent
@@ -35,8 +39,8 @@ from data.installation import Installation, open_installation
 from data.ledger.posting import Poster
 from data.ledger.price_books import add_rate_list, new_rate_list
 from data.ledger.wallet import Credit, Posting
-from data.settings import load_settings
-from tests.databases import settings_url
+from data.settings import Settings, load_settings
+from tests.databases import kept_folder, settings_url
 
 NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
 PASSWORD = "browser-test-password"
@@ -99,17 +103,31 @@ class LiveServer:
             clock_file=self.clock_file, secret_key="s" * 40, sync_seconds=sync_seconds,
             _env_file=None,
         )  # fmt: skip
-        self.installation = open_installation(settings, is_demo=True)
-        fill(self.installation)
+        self.installation = open_filled(settings)
         self.reader = FaultyReader(self.installation.reader)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.application = build_server(self.installation, is_demo=False, reader=self.reader)
+        self._forget_when_reads_fail()
         self._server = StoppingServer(
             server_config(self.application, "127.0.0.1", self.port, "warning")
         )
         self._thread = threading.Thread(target=self._run)
+
+    def _forget_when_reads_fail(self) -> None:
+        """No page is given again that was made before a test changed what fails."""
+        shared = self.application.state.screens.server.extensions[PARTS]
+        real, known = shared.version, set(self.reader.failing)
+
+        def version() -> Any:
+            nonlocal known
+            if known != self.reader.failing:
+                known = set(self.reader.failing)
+                shared.forget()
+            return real()
+
+        shared.version = version
 
     def start(self) -> Live:
         """Gives the address once the server answers."""
@@ -130,6 +148,31 @@ class LiveServer:
         self._server.should_exit = True
         self._thread.join(timeout=20)
         assert not self._thread.is_alive(), "the server did not stop within 20 s"
+
+
+def open_filled(settings: Settings) -> Installation:
+    """An installation in a new folder with what ``fill`` puts in.
+
+    Files are a copy of what was made once a run, so they are all of one ledger; databases of a
+    server are filled each.
+    """
+    if settings.database_url is None:
+        shutil.copytree(_filled_files(settings.secret_key), settings.data_dir, dirs_exist_ok=True)
+    installation = open_installation(settings, is_demo=True)
+    if settings.database_url is not None:
+        fill(installation)
+    return installation
+
+
+@cache
+def _filled_files(secret: SecretStr | None) -> Path:
+    folder = kept_folder("filled")
+    installation = open_installation(
+        load_settings(data_dir=folder, secret_key=secret, _env_file=None)
+    )
+    fill(installation)
+    installation.close()
+    return folder
 
 
 def fill(installation: Installation) -> None:

@@ -1,6 +1,5 @@
 """A process that syncs without end, to be killed at any moment."""
 
-import sys
 from pathlib import Path
 
 from data.analytics.lake import Lake
@@ -16,7 +15,3 @@ def main(url: str, folder: Path) -> None:
     lake = Lake(folder, database)
     while True:
         sync(database, lake, BATCH_ROWS)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))

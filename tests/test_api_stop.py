@@ -25,9 +25,9 @@ from sqlalchemy import select
 from data import tables as t
 from data.access.keys import add_key
 from data.installation import Installation, open_installation
-from data.settings import load_settings
+from data.settings import Settings, load_settings
 from tests.databases import settings_url
-from tests.live import NOW, OWNER, fill
+from tests.live import NOW, OWNER, open_filled
 from tests.web_client import WebClient
 
 ROOT = Path(__file__).parents[1]
@@ -49,18 +49,20 @@ class Running:
     acknowledged: set[str] = field(default_factory=set)
 
 
-def opened(folder: Path) -> Installation:
-    settings = load_settings(
+def settings_of(folder: Path) -> Settings:
+    return load_settings(
         data_dir=folder, database_url=settings_url(folder), secret_key=SECRET, _env_file=None
     )
-    return open_installation(settings)
+
+
+def opened(folder: Path) -> Installation:
+    return open_installation(settings_of(folder))
 
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
     folder = tmp_path / "data"
-    installation = opened(folder)
-    fill(installation)
+    installation = open_filled(settings_of(folder))
     scopes = ("events:write", "wallet:read")
     with installation.database.write() as connection:
         shown, _ = add_key(connection, installation.pseudonyms, "acme", scopes, NOW)

@@ -3,12 +3,11 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import httpx
@@ -18,11 +17,11 @@ from sqlalchemy import text
 from data.installation import open_installation
 from data.phases import INGEST_PHASES, SYNC_PHASES
 from data.proof.verify import verify
+from tests import forked, ingest_crash
 from tests.api_client import BATCH, call, new_key, sms
 from tests.ingest_crash import settings_of
-from tests.live import fill
+from tests.live import open_filled
 
-ROOT = Path(__file__).parent.parent
 PATIENCE_SECONDS = 60
 PAUSE_SECONDS = 0.25  # so that analytics sync more than once meanwhile
 BATCH_EVENTS = 250  # three pieces, so that a kill may fall between two of them
@@ -38,30 +37,28 @@ KILLS = [
 
 
 @contextmanager
-def server(folder: Path, phase: str, nth: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def server(folder: Path, phase: str, nth: int) -> Iterator[tuple[str, BaseProcess]]:
     """A server process that answers; killed at the end if it still runs."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.ingest_crash", folder, str(port), phase, str(nth)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=ROOT,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    told = folder / "told"
+    process = forked.start(
+        ingest_crash.main, folder, port, phase, nth, environment={**os.environ}, told=told
+    )
     url = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + PATIENCE_SECONDS
     try:
         while not answers(url):
-            assert process.poll() is None, process.stderr and process.stderr.read()
+            assert process.is_alive(), told.read_text()
             assert time.monotonic() < deadline, "the server does not answer"
             time.sleep(0.05)
         yield url, process
     finally:
-        if process.poll() is None:
+        if process.is_alive():
             process.terminate()
-        process.wait(PATIENCE_SECONDS)
-        if process.stderr:
-            process.stderr.close()
+        process.join(PATIENCE_SECONDS)
+        assert process.exitcode is not None
 
 
 def answers(url: str) -> bool:
@@ -128,8 +125,7 @@ def stored(folder: Path) -> dict[str, int]:
 def filled(folder: Path) -> str:
     """An installation with three accounts in a folder; a key of one."""
     folder.mkdir()
-    opened = open_installation(settings_of(folder))
-    fill(opened)
+    opened = open_filled(settings_of(folder))
     key, _ = new_key(opened, "acme", "events:write")
     opened.close()
     return key
@@ -143,8 +139,8 @@ def test_every_acknowledged_event_is_there_once(tmp_path: Path, phase: str, nth:
     sent = {each["id"] for batch in batches for each in batch}
     with server(folder, phase, nth) as (url, process):
         acknowledged = send_until_it_breaks(url, key, batches, PAUSE_SECONDS)
-        process.wait(PATIENCE_SECONDS)
-        assert process.returncode == -signal.SIGKILL
+        process.join(PATIENCE_SECONDS)
+        assert process.exitcode == -signal.SIGKILL
     assert phase in (folder / "phases").read_text().split()
     before = stored(folder)
     assert acknowledged <= set(before), len(acknowledged - set(before))

@@ -2,14 +2,13 @@
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from data.importers.importing import ImportOptions, ImportTarget, import_file, stop_stale_imports
 from data.phases import IMPORT_PHASES
+from tests import forked, import_crash
 from tests.import_crash import BATCH_ROWS
 from tests.import_ledger import NOW, contents, new_ledger, open_ledger, rows, run
 
@@ -83,14 +82,10 @@ def test_every_phase_survives_a_kill(tmp_path: Path, log: Path, whole: dict):
     for phase, nth in KILLS:
         folder = tmp_path / f"{phase}-{nth}"
         new_ledger(folder).database.dispose()
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.import_crash", folder, log, phase, str(nth)],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            check=False,
-            timeout=120,
+        code, told = forked.run(
+            import_crash.main, folder, log, phase, nth, environment={**os.environ}
         )
-        assert done.returncode == -signal.SIGKILL, done.stderr
+        assert code == -signal.SIGKILL, told
         passed |= set((folder / "phases").read_text().split())
         target = open_ledger(folder)
         report = run(target, log, "calls.toml", is_funded=True, batch_rows=BATCH_ROWS)

@@ -1,17 +1,17 @@
 """Imports under faults: the disk runs full, two processes bring the same log at once."""
 
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
+from tests import forked, import_crash
 from tests.databases import of_sqlite
 from tests.import_crash import BATCH_ROWS
 from tests.import_ledger import new_ledger, open_ledger, rows, run
-from tests.test_data_import_crash import MAP, ROOT
+from tests.test_data_import_crash import MAP
 
 ROW_COUNT = 1_200
 
@@ -78,15 +78,17 @@ def test_a_full_disk_stops_the_import_whole_and_a_second_run_ends_it(
 def test_two_processes_with_the_same_log_bring_every_row_once(tmp_path: Path, log: Path) -> None:
     folder = tmp_path / "ledger"
     new_ledger(folder).database.dispose()
+    told = [tmp_path / "one", tmp_path / "other"]
     importers = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.import_crash", str(folder), str(log), "never", "1"],
-            cwd=ROOT, stderr=subprocess.PIPE, text=True,
+        forked.start(
+            import_crash.main, folder, log, "never", 1, environment={**os.environ}, told=file
         )
-        for _ in range(2)
-    ]  # fmt: skip
-    told = [importer.communicate(timeout=120)[1] for importer in importers]
-    assert [importer.returncode for importer in importers] == [0, 0], told
+        for file in told
+    ]
+    for importer in importers:
+        importer.join(120)
+    found = [importer.exitcode for importer in importers]
+    assert found == [0, 0], [file.read_text() for file in told]
     events, _, drift = sums(folder)
     assert (events, drift) == (ROW_COUNT, 0)
     ((lines, distinct),) = rows(

@@ -17,11 +17,11 @@ from billing.usage import Dimension
 from data.access.keys import add_key, revoke_key
 from data.accounts import NewAccount, add_account, change_plan, read_account
 from data.analytics.sync import sync_all
-from data.installation import Installation, open_installation
+from data.installation import Installation
 from data.settings import load_settings
 from tests.components_reading import hrefs, rows, with_class, words
 from tests.databases import settings_url
-from tests.live import NOW, FaultyReader, fill, post, usage_of
+from tests.live import NOW, FaultyReader, open_filled, post, usage_of
 
 Render = Callable[..., Any]
 
@@ -42,8 +42,9 @@ class Site:
             found = read_account(connection, account)
         viewer = Viewer("p", "p@acme.example", "Pat", (Membership(account, role),), NOW, account)
         scope = open_account(viewer, found)
-        desk = ServerDesk(self.installation, lambda: viewer, lambda: scope, self.reader)
-        desk.accounts = lambda: [found]  # type: ignore[method-assign]
+        desk = ServerDesk(
+            self.installation, lambda: viewer, lambda: scope, lambda: [found], self.reader
+        )
         self.app.server.extensions["usage_desk"] = desk
         page = next(
             page
@@ -67,8 +68,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         secret_key="s" * 40,
         _env_file=None,
     )
-    installation = open_installation(settings, is_demo=True)
-    fill(installation)
+    installation = open_filled(settings)
     yield Site(installation)
     installation.close()
 

@@ -7,14 +7,15 @@ streams alike. Must not know cookies or requests.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select, update
 
-from billing.access import AccountScope, Viewer, open_account
+from billing.access import AccountScope, Membership, Role, Viewer, open_account
 from billing.accounts import ACCOUNT_ID, Account
 from billing.clock import Clock
 from billing.errors import NotAllowedError, NotFoundError, ProductError
@@ -36,6 +37,24 @@ LONGEST_IDLE = timedelta(hours=4)
 SEEN_EVERY = timedelta(minutes=1)
 KEPT_AFTER_EXPIRY = timedelta(days=30)
 DOMAIN = "session"  # a hash made for another purpose never matches one of these
+
+_own, _people, _memberships = t.sessions.c, t.people.c, t.memberships.c
+_IS_IN_FORCE = and_(
+    _own.token_hash == bindparam("token"),
+    _own.ended_at.is_(None),
+    _own.expires_at > bindparam("at"),
+    _own.last_seen_at > bindparam("idle_since"),
+)
+_SIGNED_IN = (  # made once: every request asks it
+    select(
+        t.sessions, _people.email, _people.name,
+        _memberships.account_id.label("member_of"), _memberships.role,
+    )
+    .join(t.people, _people.id == _own.person_id)
+    .outerjoin(t.memberships, _memberships.person_id == _people.id)
+    .where(_IS_IN_FORCE, _people.disabled_at.is_(None))
+    .order_by(_memberships.account_id)
+)  # fmt: skip
 
 
 class Opened(Protocol):
@@ -168,16 +187,35 @@ def find_session(
     """The session of a token; none when it is unknown, ended, expired or was idle too long."""
     if not token or len(token) > LONGEST_TOKEN:
         return None
-    row = connection.execute(
-        select(t.sessions).where(
-            t.sessions.c.token_hash == hash_token(pseudonyms, token),
-            t.sessions.c.ended_at.is_(None),
-            t.sessions.c.expires_at > at,
-            t.sessions.c.last_seen_at > at - LONGEST_IDLE,
-        )
-    ).one_or_none()
-    if row is None:
+    wanted = select(t.sessions).where(_IS_IN_FORCE)
+    row = connection.execute(wanted, _given(pseudonyms, token, at)).one_or_none()
+    return None if row is None else _session(row)
+
+
+def _signed_in(
+    connection: Connection, pseudonyms: Pseudonyms, token: str, at: datetime
+) -> tuple[Session, Viewer] | None:
+    """The session of a token and its person as they are now, in one statement.
+
+    None for what ``find_session`` doesn't find, and once the person is disabled.
+    """
+    if len(token) > LONGEST_TOKEN:
         return None
+    rows = connection.execute(_SIGNED_IN, _given(pseudonyms, token, at)).all()
+    if not rows:
+        return None
+    session, person = _session(rows[0]), rows[0]
+    own = tuple(Membership(row.member_of, Role(row.role)) for row in rows if row.member_of)
+    return session, Viewer(
+        session.person_id, person.email, person.name, own, session.created_at, session.account_id
+    )
+
+
+def _given(pseudonyms: Pseudonyms, token: str, at: datetime) -> dict[str, Any]:
+    return {"token": hash_token(pseudonyms, token), "at": at, "idle_since": at - LONGEST_IDLE}
+
+
+def _session(row: Row[Any]) -> Session:
     return Session(
         row.token_hash, row.person_id, row.account_id, row.created_at, row.last_seen_at,
         row.expires_at,
@@ -193,12 +231,14 @@ def resolve(installation: Opened, token: str | None, *, is_visit: bool = True) -
         return None
     at = installation.clock.now()
     with installation.database.read() as connection:
-        session = find_session(connection, installation.pseudonyms, token, at)
-        found = viewer(connection, session) if session else None
-    if is_visit and session and found and session.last_seen_at <= at - SEEN_EVERY:
+        found = _signed_in(connection, installation.pseudonyms, token, at)
+    if found is None:
+        return None
+    session, seen_by = found
+    if is_visit and session.last_seen_at <= at - SEEN_EVERY:
         with suppress(BusyError):  # a page must not fail because this note was not written
             installation.writer.write(lambda connection: _note_seen(connection, session, at))
-    return found
+    return seen_by
 
 
 def choose_account(
@@ -239,12 +279,17 @@ def scope_of(connection: Connection, seen_by: Viewer) -> AccountScope:
     Errors: ``NotAllowedError`` when no account is open to them.
     """
     chosen = seen_by.chosen_account_id
-    if chosen is not None and seen_by.role_in(chosen) is not None:
+    if seen_by.sees_all_accounts and chosen is not None:  # which may be one of thousands
         return open_account(seen_by, read_account(connection, chosen))
-    accounts = accounts_of(connection, seen_by)
+    return scope_among(seen_by, accounts_of(connection, seen_by))
+
+
+def scope_among(seen_by: Viewer, accounts: Sequence[Account]) -> AccountScope:
+    """The same of accounts that were read before: all that are open to the person."""
     if not accounts:
         raise NotAllowedError("No account is open to you yet: ask its owner to add you.")
-    return open_account(seen_by, min(accounts, key=lambda account: account.is_closed))
+    chosen = [account for account in accounts if account.id == seen_by.chosen_account_id]
+    return open_account(seen_by, min(chosen or accounts, key=lambda account: account.is_closed))
 
 
 def hash_token(pseudonyms: Pseudonyms, token: str) -> str:

@@ -250,17 +250,20 @@ class LedgerReader:
 
     def used_metrics(self, scope: AccountScope) -> frozenset[str]:
         """The ids of metrics the account has ever used, within what the scope may see."""
-        with self._database.read() as connection:
-            used = used_metrics(connection, self._view(scope))
-        return frozenset(metric for metric, _, _ in used)
+        return frozenset(self.used(scope))
 
     def used_days(self, scope: AccountScope) -> tuple[date, date] | None:
         """The first and the last booked day with usage that the scope may see; none without."""
-        with self._database.read() as connection:
-            used = used_metrics(connection, self._view(scope))
-        if not used:
+        days = list(self.used(scope).values())
+        if not days:
             return None
-        return min(first for _, first, _ in used), max(last for _, _, last in used)
+        return min(first for first, _ in days), max(last for _, last in days)
+
+    def used(self, scope: AccountScope) -> Mapping[str, tuple[date, date]]:
+        """The first and the last booked day by metric ever used, as far as the scope may see."""
+        with self._database.read() as connection:
+            found = used_metrics(connection, self._view(scope))
+        return {metric: (first, last) for metric, first, last in found}
 
     def names(self, scope: AccountScope, dimension: Dimension) -> Mapping[str, str]:
         """Names of campaigns or consumers by id; ``InputError`` for another dimension."""

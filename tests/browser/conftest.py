@@ -17,6 +17,8 @@ from playwright.sync_api import (
 )
 
 from tests import chromium
+from tests.live import Live
+from tests.web_client import WebClient
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 OUTSIDE_FREE_SCHEMES = {"about", "blob", "data"}
@@ -101,6 +103,18 @@ def new_page(browser: Browser, expected_errors: list[str]) -> Iterator[NewPage]:
 def page(new_page: NewPage) -> Page:
     """A desktop page."""
     return new_page(viewport={"width": 1280, "height": 900})
+
+
+def enter(page: Page, live: Live, email: str) -> None:
+    """Gives a page's browser a new session of somebody's; test_journey.py types it in instead."""
+    client = WebClient(live.url, email)
+    page.context.add_cookies(
+        [
+            {"name": cookie.name, "value": cookie.value or "", "url": live.url}
+            for cookie in client.http.cookies.jar
+        ]
+    )
+    client.close()
 
 
 @pytest.fixture(scope="session")

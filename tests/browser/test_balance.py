@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from billing.access import Role
 from data.access.people import add_membership, add_person
+from tests.browser.conftest import enter
 from tests.live import FREE, NOW, OWNER, PASSWORD, QUICK, SUPPORT, Live, LiveServer
 
 ADMIN = "admin@usage.example"
@@ -30,11 +31,7 @@ def sign_in(live: Live) -> SignIn:
 
     def go(page: Page, email: str = OWNER) -> None:
         page.set_default_timeout(8_000)
-        page.goto(live.url)
-        page.get_by_label("E-mail").fill(email)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("heading", level=1, name="Usage")).to_be_visible()
+        enter(page, live, email)
         page.goto(live.url + BALANCE)
         expect(page.get_by_role("heading", level=1, name="Balance")).to_be_visible()
 

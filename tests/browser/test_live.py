@@ -12,7 +12,8 @@ from playwright.sync_api import Locator, Page, expect
 from api.hub import Hub
 from billing.events import SmsEvent
 from billing.usage import Dimension
-from tests.live import FREE, NOW, OTHER, OWNER, PASSWORD, SUPPORT, Live
+from tests.browser.conftest import enter
+from tests.live import FREE, NOW, OTHER, OWNER, SUPPORT, Live
 
 USAGE = "/billing/usage"
 DETAIL = "/billing/usage/sms_credits"
@@ -43,11 +44,7 @@ def asked(live, monkeypatch) -> list[str]:
 
 
 def sign_in(page: Page, live: Live, email: str = OWNER, path: str = USAGE) -> Page:
-    page.goto(f"{live.url}/sign-in")
-    page.get_by_label("E-mail").fill(email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(f"{live.url}/**/usage*")
+    enter(page, live, email)
     return go(page, live, path)
 
 
