@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import duckdb
 import pytest
 from sqlalchemy import delete, text
 
-from data.analytics.catalog import schema_of
+from data.analytics import generation as generations
+from data.analytics.catalog import catalog_of, schema_of
 from data.analytics.lake import (
     CATALOG,
     Lake,
@@ -56,6 +58,34 @@ def generation(tmp_path: Path) -> Path:
 def test_extensions_are_the_wheels_of_duckdbs_own_version():
     for name in ("ducklake", "sqlite_scanner", "postgres_scanner"):
         assert extension_file(name).is_file()
+
+
+def test_an_extension_is_proved_once_and_again_when_its_file_changes(
+    tmp_path: Path, filled: Lake, database, monkeypatch
+):
+    def allows_unsigned(lake: Lake) -> bool:
+        asked = "SELECT current_setting('allow_unsigned_extensions')"
+        return lake.snapshot(lambda cursor: bool(cursor.execute(asked).fetchall()[0][0]))
+
+    monkeypatch.setattr(generations, "_proved", set())
+    for is_proved in (False, True):
+        opened = Lake(tmp_path, database)
+        assert allows_unsigned(opened) is is_proved
+        opened.close()
+    copies = {}
+    for name in catalog_of(database).extensions:
+        copies[name] = tmp_path / extension_file(name).name
+        shutil.copy(extension_file(name), copies[name])
+    monkeypatch.setattr(generations, "extension_file", copies.__getitem__)
+    with copies["ducklake"].open("r+b") as file:  # one byte in the middle of its code
+        file.seek(copies["ducklake"].stat().st_size // 2)
+        byte = file.read(1)[0]
+        file.seek(-1, 1)
+        file.write(bytes([byte ^ 1]))
+    with pytest.raises(duckdb.IOException, match="signature is either missing or invalid"):
+        generations.connect(
+            generation(tmp_path), catalog_of(database), threads=1, memory_limit="256MB"
+        )
 
 
 def test_opening_downloads_nothing_and_writes_no_home(tmp_path: Path, monkeypatch, database):

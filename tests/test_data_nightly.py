@@ -89,6 +89,14 @@ def test_equal_months_are_proved_and_left_alone(installation: Installation):
          ("2026-09", "2026-10", "2026-11")),
         ("UPDATE lake.roll_consumer SET base_units = base_units + 1",
          ("2026-09", "2026-10", "2026-11")),
+        ("DELETE FROM lake.roll_campaign_metric "
+         "WHERE campaign_id = 'c1' AND booked_on < '2026-10-01'", ("2026-09",)),
+        ("UPDATE lake.roll_consumer_metric SET cost_micros = 7 WHERE booked_on = '2026-10-31'",
+         ("2026-10",)),
+        ("INSERT INTO lake.roll_campaign_consumer SELECT * FROM lake.roll_campaign_consumer "
+         "WHERE local_month = '2026-11'", ("2026-11",)),
+        ("UPDATE lake.roll_campaign_consumer SET local_month = '2026-10' "
+         "WHERE booked_on = '2026-11-03'", ("2026-10", "2026-11")),
     ],
 )  # fmt: skip
 def test_a_month_that_differs_is_named_and_made_again(

@@ -125,6 +125,7 @@ def test_a_table_with_deleted_rows_is_asked_itself(store: Store):
     files = known.read(lambda _, parts: parts).files
     assert files["roll_day"] is None, "one file has days of several months"
     assert files["lines"], "a month of lines is files of its own"
+    assert files["roll_campaign_metric"], "and a month of sums with many cells"
     assert sum(cell.count for cell in answers(store)[0]) == 200
 
 
@@ -159,8 +160,53 @@ def test_a_page_asks_each_table_once_and_the_catalog_not_at_all(store: Store):
     reader.forget()
     noting.statements.clear()
     reader.readings(scope(account()), QUESTIONS)
-    assert len(noting.statements) == 4
+    assert len(noting.statements) == 5
     assert all("read_parquet" in statement for statement in noting.statements)
+
+
+def test_one_campaign_is_answered_without_reading_lines(store: Store):
+    """Whatever a page of one campaign, one person or one metric asks, and nothing of others."""
+    add(store, 200)
+    sync_all(store.database, store.lake)
+    noting = Noting(store.lake)
+    reader = LedgerReader(store.database, noting, store.clock)  # type: ignore[arg-type]
+    person, metric = Filters(consumers=("ana",)), Filters(metrics=("sms_credits",))
+    for filters in (SPRING, person, metric):
+        asked = [
+            Question(AUTUMN, by, filters)
+            for by in ((DAY, METRIC), (CONSUMER,), (CAMPAIGN,), (DAY,))
+        ]
+        for reading in reader.readings(scope(account()), asked):
+            assert reading.cells
+    listed = [statement for statement in noting.statements if "ducklake_list_files" in statement]
+    assert len(listed) == 6, "each rollup once, and no lines"
+    assert not any("lines" in statement for statement in noting.statements)
+
+
+def test_tables_that_are_asked_later_are_of_the_same_snapshot(store: Store, tmp_path: Path):
+    """What is listed later, after another process changed the store, makes all listed anew."""
+    add(store, 30)
+    sync_all(store.database, store.lake)
+    other = Lake(tmp_path, store.database)
+    known = KnownParts(store.lake)
+
+    def parts(name: str) -> Parts:
+        return known.read(lambda _, found: found, [name])
+
+    first = parts("cells_day")
+    assert set(first.files) == {"roll_day"}
+    second = parts("cells_campaign_metric")
+    assert (second.snapshot, set(second.files)) == (
+        first.snapshot, {"roll_day", "roll_campaign_metric"},
+    )  # fmt: skip
+    add(store, 30)
+    sync_all(store.database, other)
+    assert parts("cells_day") == second, "trusted for some seconds"
+    third = parts("cells_consumer")
+    assert third.snapshot > first.snapshot
+    assert third.positions.lines > first.positions.lines
+    assert set(third.files) == {"roll_consumer"}
+    other.close()
 
 
 def test_another_process_is_noticed(store: Store, tmp_path: Path, monkeypatch):

@@ -115,8 +115,24 @@ def test_a_store_ahead_of_the_ledgers_receipts_is_refused(database, builder, lak
     assert not verify(database, lake).passed
 
 
+FIRST_LAYOUT = (
+    "DROP TABLE lake.moves",
+    "ALTER TABLE lake.sync_state DROP COLUMN layout",
+    "ALTER TABLE lake.sync_state DROP COLUMN receipts_pos",
+)
+SECOND_LAYOUT = (
+    "DROP TABLE lake.roll_campaign_metric",
+    "DROP TABLE lake.roll_consumer_metric",
+    "DROP TABLE lake.roll_campaign_consumer",
+    "UPDATE lake.sync_state SET layout = 2",
+)
+
+
 @of_sqlite
-def test_a_store_of_an_older_layout_is_made_again_when_it_is_opened(tmp_path, database, builder):
+@pytest.mark.parametrize("changes", [FIRST_LAYOUT, SECOND_LAYOUT], ids=["first", "second"])
+def test_a_store_of_an_older_layout_is_made_again_when_it_is_opened(
+    tmp_path, database, builder, changes
+):
     lines = some_lines(20)
     builder.add_lines(*lines)
     builder.add_receipts(*((line, "delivered") for line in lines[:5]))
@@ -126,12 +142,7 @@ def test_a_store_of_an_older_layout_is_made_again_when_it_is_opened(tmp_path, da
     def alter(statement: str) -> None:
         lake.change(lambda cursor: cursor.execute(statement).fetchall())
 
-    # As the first version left it.
-    for change in (
-        "DROP TABLE lake.moves",
-        "ALTER TABLE lake.sync_state DROP COLUMN layout",
-        "ALTER TABLE lake.sync_state DROP COLUMN receipts_pos",
-    ):
+    for change in changes:
         alter(change)
     lake.close()
     with pytest.raises(LakeLayoutError):

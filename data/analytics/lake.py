@@ -38,15 +38,22 @@ from data.tables import facts
 
 # What others know of a store, wherever it is defined.
 __all__ = [
-    "BY_MONTH", "CATALOG", "FOLDER", "LAYOUT", "ROLLUPS", "Cursor", "Lake", "LakeAheadError",
-    "LakeCatalogError", "LakeConflictError", "LakeError", "LakeForeignError", "LakeLayoutError",
-    "LakeUnreachableError", "Positions", "data_files", "extension_file", "ledger_id", "position",
-    "positions", "table_files",
+    "BY_MONTH", "CATALOG", "FOLDER", "LAYOUT", "ROLLUPS", "WHOLE", "Cursor", "Lake",
+    "LakeAheadError", "LakeCatalogError", "LakeConflictError", "LakeError", "LakeForeignError",
+    "LakeLayoutError", "LakeUnreachableError", "Positions", "data_files", "extension_file",
+    "ledger_id", "position", "positions", "table_files",
 ]  # fmt: skip
 
 FOLDER = "lake"
-ROLLUPS = ("roll_day", "roll_campaign", "roll_consumer")
-BY_MONTH = ("lines", "moves")
+# Sums that follow each batch. Those with many cells lie in months, as what they are made of.
+ROLLUPS = (
+    "roll_day", "roll_campaign", "roll_consumer", "roll_campaign_metric", "roll_consumer_metric",
+    "roll_campaign_consumer",
+)  # fmt: skip
+BY_MONTH = (
+    "lines", "moves", "roll_campaign_metric", "roll_consumer_metric", "roll_campaign_consumer",
+)  # fmt: skip
+WHOLE = tuple(name for name in ROLLUPS if name not in BY_MONTH)
 MOST_ATTEMPTS = 8
 MOST_LOSSES = 2  # of the way to a catalog in one read: a server that is away is no reason to wait
 FIRST_PAUSE_SECONDS = 0.02

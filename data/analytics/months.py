@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Select, Table, select
 from data.analytics.lake import (
     BY_MONTH,
     ROLLUPS,
+    WHOLE,
     Cursor,
     Lake,
     LakeConflictError,
@@ -63,7 +64,7 @@ def _remake(database: Database, cursor: Cursor, month: str, go_on: Callable[[], 
             f"DELETE FROM lake.{table} WHERE local_month = $local_month",  # noqa: S608
             {"local_month": month},
         )
-    for table in ROLLUPS:
+    for table in WHOLE:
         cursor.execute(
             f"DELETE FROM lake.{table} WHERE booked_on >= $first AND booked_on < $next",  # noqa: S608
             {"first": days[0], "next": days[1]},

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from data.analytics.lake import (
     BY_MONTH,
-    ROLLUPS,
+    WHOLE,
     Cursor,
     Lake,
     LakeConflictError,
@@ -32,7 +32,7 @@ _MONTH = re.compile(r"local_month=(\d{4}-\d{2})")
 def merge(
     lake: Lake, from_files: int = MERGE_FROM_FILES, go_on: Callable[[], object] = bool
 ) -> int:
-    """Rewrites each rollup and each month of lines or moves that has at least ``from_files`` files.
+    """Rewrites each table, or month of one that lies in months, of at least ``from_files`` files.
 
     Rollups get one row for each cell again. A part that a sync of another process was changing
     is left for the next time. Gives how many parts were rewritten. ``go_on`` is called before
@@ -49,8 +49,8 @@ def merge(
 
 
 def _file_counts(cursor: Cursor) -> Counter[tuple[str, str]]:
-    """Files of each part: a rollup, or one month of lines or moves."""
-    counts = Counter((name, "") for name in ROLLUPS for _ in table_files(cursor, name))
+    """Files of each part: a whole table, or one month of one."""
+    counts = Counter((name, "") for name in WHOLE for _ in table_files(cursor, name))
     counts.update(
         (name, found[1])
         for name in BY_MONTH

@@ -13,12 +13,12 @@ from datetime import date
 from sqlalchemy import Connection, String, cast, func, select
 
 from data import tables as t
-from data.analytics.lake import Cursor, Lake, positions
+from data.analytics.lake import ROLLUPS, Cursor, Lake, positions
 from data.analytics.views import run_view
 from data.database import Database
 from data.reading.position import ledger_order
 
-PARTS = ("lines", "roll_day", "roll_campaign", "roll_consumer")
+PARTS = ("lines", *ROLLUPS)
 MOST_NAMED = 5
 Sums = tuple[int, int, int]  # lines, base units, micros
 Cells = dict[tuple[str, str], Sums]  # by month and account

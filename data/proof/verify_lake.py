@@ -29,10 +29,15 @@ _COMPARED = (
     "campaign_id", "consumer_id", "occurred_at", "booked_on", "local_month", "base_units",
     "pulses", "talk_seconds", "connect_fee_micros", "cost_micros", "currency",
 )  # fmt: skip
+_DAY = ("account_id", "booked_on", "local_month")
+_METRIC = ("metric", "service", "direction")
 _ROLLUPS: Mapping[str, tuple[str, ...]] = {
     "roll_day": ("account_id", "booked_on", "metric", "service", "direction", "status"),
     "roll_campaign": ("account_id", "booked_on", "campaign_id"),
     "roll_consumer": ("account_id", "booked_on", "consumer_id"),
+    "roll_campaign_metric": (*_DAY, "campaign_id", *_METRIC),
+    "roll_consumer_metric": (*_DAY, "consumer_id", *_METRIC),
+    "roll_campaign_consumer": (*_DAY, "campaign_id", "consumer_id"),
 }
 _LINE_HASHES = f"""
     local_month, seq // {STRETCH_ROWS} AS stretch, count(*)::BIGINT AS line_count,

@@ -2,8 +2,8 @@
 
 To plan one query DuckLake reads its catalog several times, which takes longer than to read the
 figures. A file never changes once it is written and stays for a day after it went out of use, so
-what a snapshot consists of is asked once and its files are read directly. Where rows of a file
-were deleted one by one the table itself is asked.
+what a snapshot consists of is asked once, of each table when it is first needed, and its files are
+read directly. Where rows of a file were deleted one by one the table itself is asked.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -30,7 +30,8 @@ Rows = list[tuple[Any, ...]]
 class Parts:
     """What one snapshot has, and how far it has come.
 
-    ``files``: paths by table; none of a table that can't be read by its files alone.
+    ``files``: paths by table, of those that were needed; none of one that can't be read by its
+    files alone.
     """
 
     snapshot: int
@@ -60,8 +61,12 @@ _TABLES = {
     "cells_day": "roll_day",
     "cells_campaign": "roll_campaign",
     "cells_consumer": "roll_consumer",
+    "cells_campaign_metric": "roll_campaign_metric",
+    "cells_consumer_metric": "roll_consumer_metric",
+    "cells_campaign_consumer": "roll_campaign_consumer",
     "cells_lines": "lines",
 }
+VIEWS = frozenset(_TABLES)
 _BY_FILES = "read_parquet($files, hive_partitioning = false)"
 
 
@@ -87,41 +92,52 @@ class KnownParts:
         self._lock = threading.Lock()
         self._known: tuple[Hashable, Parts] | None = None
 
-    def read(self, work: Callable[[Cursor, Parts], T]) -> T:
+    def read(self, work: Callable[[Cursor, Parts], T], views: Collection[str] = VIEWS) -> T:
         """Runs a read with the parts that it may take for the store's.
 
-        Errors: as ``Lake.snapshot``.
+        ``views``: the files of data/views that it is going to ask. Errors: as ``Lake.snapshot``.
         """
         state = self._lake.state
+        tables = {_TABLES[name] for name in views if name in _TABLES}
 
         def reading(cursor: Cursor) -> tuple[T, Parts]:
-            parts = self._parts(cursor)
+            parts = self._parts(cursor, tables)
             return work(cursor, parts), parts
 
         result, parts = self._lake.snapshot(reading)
         # Another state: these parts may be of a generation that isn't in use any more.
         if self._lake.state == state:
-            with self._lock:
-                self._known = (state, parts)
+            self._keep(state, parts)
         return result
+
+    def _keep(self, state: Hashable, parts: Parts) -> None:
+        """From now on these are known, with the tables that another thread listed meanwhile."""
+        with self._lock:
+            if self._known is not None and self._known[0] == state:
+                other = self._known[1]
+                if other.snapshot == parts.snapshot:
+                    parts = replace(parts, files={**other.files, **parts.files})
+            self._known = (state, parts)
 
     def forget(self) -> None:
         """The catalog is asked anew, as after a sync."""
         with self._lock:
             self._known = None
 
-    def _parts(self, cursor: Cursor) -> Parts:
+    def _parts(self, cursor: Cursor, tables: Collection[str]) -> Parts:
         with self._lock:
             known = self._known
         now = self._clock()
         if known is None or known[0] != self._lake.state:
-            return _listed(cursor, now)
+            return _listed(cursor, now, tables)
         parts = known[1]
-        if now - parts.checked_at < TRUSTED_SECONDS:
+        missing = [table for table in tables if table not in parts.files]
+        if not missing and now - parts.checked_at < TRUSTED_SECONDS:
             return parts
-        if _snapshot(cursor) == parts.snapshot:
-            return replace(parts, checked_at=now)
-        return _listed(cursor, now)
+        if _snapshot(cursor) != parts.snapshot:
+            return _listed(cursor, now, tables)
+        files = {**parts.files, **_files(cursor, missing)}
+        return replace(parts, files=files, checked_at=now)
 
 
 def _snapshot(cursor: Cursor) -> int:
@@ -129,10 +145,15 @@ def _snapshot(cursor: Cursor) -> int:
     return int(row[0]) if row else -1
 
 
-def _listed(cursor: Cursor, now: float) -> Parts:
-    synced, snapshot = positions(cursor), _snapshot(cursor)
-    files: dict[str, list[str] | None] = {table: [] for table in _TABLES.values()}
-    for part, data_file, delete_file in cursor.execute(view("parts")).fetchall():
-        known = files[part]
-        files[part] = None if delete_file or known is None else [*known, data_file]
-    return Parts(snapshot, synced, files, now)
+def _listed(cursor: Cursor, now: float, tables: Collection[str]) -> Parts:
+    return Parts(_snapshot(cursor), positions(cursor), _files(cursor, tables), now)
+
+
+def _files(cursor: Cursor, tables: Collection[str]) -> dict[str, list[str] | None]:
+    """Paths by table; none of one of which rows were deleted one by one."""
+    found: dict[str, list[str] | None] = {}
+    for table in tables:
+        rows = cursor.execute(view("parts"), {"table": table}).fetchall()
+        is_whole = not any(delete_file for _, delete_file in rows)
+        found[table] = [data_file for data_file, _ in rows] if is_whole else None
+    return found

@@ -23,6 +23,9 @@ SOURCES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("cells_day", ("booked_on", "metric", "service", "direction", "status")),
     ("cells_campaign", ("booked_on", "campaign_id")),
     ("cells_consumer", ("booked_on", "consumer_id")),
+    ("cells_campaign_consumer", ("booked_on", "campaign_id", "consumer_id")),
+    ("cells_campaign_metric", ("booked_on", "metric", "service", "direction", "campaign_id")),
+    ("cells_consumer_metric", ("booked_on", "metric", "service", "direction", "consumer_id")),
     (
         "cells_lines",
         ("booked_on", "metric", "service", "direction", "campaign_id", "consumer_id"),
@@ -51,7 +54,9 @@ def lake_sums(
     """
     answers = lately.ask_all(
         [_asked(view, each) for each in questions],
-        lambda asked: known.read(lambda cursor, parts: _read(cursor, parts, view, asked)),
+        lambda asked: known.read(
+            lambda cursor, parts: _read(cursor, parts, view, asked), {each.view for each in asked}
+        ),
     )
     return [
         (synced, _groups(rows, each))

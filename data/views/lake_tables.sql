@@ -2,7 +2,9 @@
 -- Grain:   lines: one usage line (sandbox lines never come here). roll_*: sums of one sync's lines
 --          of one cell; several rows of a cell add up. moves: one delivery receipt that moved a
 --          line from one status to another; lines keep the status they came with, and roll_day
---          follows. sync_state: one row.
+--          follows. Sums by campaign and consumer stand beside finer ones of the two together and
+--          with what was used: those are many, so they lie in months as lines do, and one
+--          campaign's together. sync_state: one row.
 -- Columns: *_micros in millionths of the currency; base_units in the metric's base unit;
 --          talk_seconds in seconds; occurred_at in UTC; booked_on the account's local day;
 --          local_month its year and month (YYYY-MM), the partition; pos the ledger position up to
@@ -42,6 +44,30 @@ CREATE TABLE lake.roll_consumer (
     base_units BIGINT, pulses BIGINT, talk_seconds BIGINT, cost_micros BIGINT
 );
 ALTER TABLE lake.roll_consumer SET SORTED BY (account_id ASC, booked_on ASC);
+CREATE TABLE lake.roll_campaign_metric (
+    account_id VARCHAR, booked_on DATE, local_month VARCHAR, campaign_id VARCHAR, metric VARCHAR,
+    service VARCHAR, direction VARCHAR, line_count BIGINT, base_units BIGINT, pulses BIGINT,
+    talk_seconds BIGINT, cost_micros BIGINT
+);
+ALTER TABLE lake.roll_campaign_metric SET PARTITIONED BY (local_month);
+ALTER TABLE lake.roll_campaign_metric
+    SET SORTED BY (account_id ASC, campaign_id ASC, booked_on ASC);
+CREATE TABLE lake.roll_consumer_metric (
+    account_id VARCHAR, booked_on DATE, local_month VARCHAR, consumer_id VARCHAR, metric VARCHAR,
+    service VARCHAR, direction VARCHAR, line_count BIGINT, base_units BIGINT, pulses BIGINT,
+    talk_seconds BIGINT, cost_micros BIGINT
+);
+ALTER TABLE lake.roll_consumer_metric SET PARTITIONED BY (local_month);
+ALTER TABLE lake.roll_consumer_metric
+    SET SORTED BY (account_id ASC, consumer_id ASC, booked_on ASC);
+CREATE TABLE lake.roll_campaign_consumer (
+    account_id VARCHAR, booked_on DATE, local_month VARCHAR, campaign_id VARCHAR,
+    consumer_id VARCHAR, line_count BIGINT, base_units BIGINT, pulses BIGINT, talk_seconds BIGINT,
+    cost_micros BIGINT
+);
+ALTER TABLE lake.roll_campaign_consumer SET PARTITIONED BY (local_month);
+ALTER TABLE lake.roll_campaign_consumer
+    SET SORTED BY (account_id ASC, campaign_id ASC, consumer_id ASC, booked_on ASC);
 CREATE TABLE lake.sync_state (
     source VARCHAR, pos BIGINT, ledger_id VARCHAR, receipts_pos BIGINT, layout BIGINT
 );
