@@ -52,6 +52,11 @@ def start(
     return process
 
 
+def ready() -> None:
+    """Has what forks started: the first time it takes seconds, which belong to no test."""
+    assert run(os.getpid, environment=dict(os.environ)) == (0, "")
+
+
 def _begin(
     told: Path,
     environment: dict[str, str],

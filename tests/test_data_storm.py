@@ -181,6 +181,7 @@ def storm(request, tmp_path: Path) -> Iterator[Storm]:
         ledger.add(account_id)
         ledger.credit(10**12, kind=LotKind.PAID, account_id=account_id)
         ledger.post(*(sms(f"first-{n}") for n in range(7)), account_id=account_id)
+    forked.ready()
     # On SQLite a second one in the process would only wait for the file, unfairly.
     second = database if request.param == "sqlite" else open_database(url)
     yield Storm(ledger, tmp_path, url, second)
