@@ -25,6 +25,7 @@ from api.console import (
     progress_bar,
 )
 from api.database_commands import migrate, roles
+from api.simulate_command import simulate
 from billing.errors import InputError, ProductError
 from data.installation import Installation, open_installation, refuse_own_secret
 from data.logs import configure_logging
@@ -41,7 +42,7 @@ for name, group in (
     ("account", account_app), ("user", user_app), ("key", key_app), ("rates", rates_app),
 ):  # fmt: skip
     app.add_typer(group, name=name)
-for command in (backup, restore, migrate, roles):
+for command in (backup, restore, migrate, roles, simulate):
     app.command()(command)
 
 
