@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from billing.errors import InputError
@@ -19,6 +19,7 @@ from billing.records import record
 
 LARGEST_CAP_MICROS = 10**15
 MOST_BUDGETS = 1_000
+LONGEST_OVERRIDE = timedelta(days=31)
 SUGGESTED_DAILY_UNITS = 5  # of the currency: what a development account is offered as a daily cap
 
 

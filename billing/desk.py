@@ -7,10 +7,41 @@ from typing import Protocol
 
 from billing.access import AccountScope, Viewer
 from billing.accounts import Account
+from billing.caps import Cap
 from billing.clock import Clock
+from billing.limit_standing import Backtest, HoldView, LimitStanding, PausePage
+from billing.pauses import Pause
 from billing.rates import RateList
 from billing.usage import UsageReader
 from billing.wallet import WalletReader
+
+
+class LimitsReader(Protocol):
+    """Reads spending limits, pauses and holds of one account."""
+
+    def standing(self, scope: AccountScope) -> LimitStanding:
+        """What is set, what each present window has, and what is paused: of one moment."""
+        ...
+
+    def open_pauses(self, scope: AccountScope) -> tuple[Pause, ...]:
+        """What stands still now, oldest first."""
+        ...
+
+    def pauses(self, scope: AccountScope, cursor: str | None = None, limit: int = 100) -> PausePage:
+        """One page of pauses, newest first; ``InputError`` for a cursor that isn't one."""
+        ...
+
+    def pause(self, scope: AccountScope, pause_id: str) -> Pause:
+        """One pause; ``NotFoundError`` outside the scope."""
+        ...
+
+    def open_holds(self, scope: AccountScope) -> tuple[HoldView, ...]:
+        """What is reserved now, newest first, as many as a screen has room for."""
+        ...
+
+    def backtest(self, scope: AccountScope, cap: Cap) -> Backtest:
+        """What a limit would have done in the last 90 days, as far as the scope sees them."""
+        ...
 
 
 class Desk(Protocol):
@@ -29,6 +60,11 @@ class Desk(Protocol):
     @property
     def wallet(self) -> WalletReader:
         """Reads wallet entries, lots and waiting requests."""
+        ...
+
+    @property
+    def limits(self) -> LimitsReader:
+        """Reads spending limits, pauses and holds."""
         ...
 
     def viewer(self) -> Viewer:

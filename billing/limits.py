@@ -17,6 +17,7 @@ class Limit:
 LIMITS: dict[str, Limit] = {
     "body": Limit(5_000_000, "bytes", "the body of a request with events"),
     "small_body": Limit(64_000, "bytes", "the body of a request that brings no events"),
+    "limits_body": Limit(1_500_000, "bytes", "the body of a request that sets spending limits"),
     "batch": Limit(1_000, "events", "one batch"),
     "page": Limit(1_000, "rows", "one page of a list"),
     "name": Limit(255, "characters", "an id, source, campaign, consumer, key or reason"),

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 LOOK_BACK_DAYS = 7
 LONGEST_DAYS = 3650
+BUFFER_DAYS = 3  # of usage that a balance had better not fall below
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,11 @@ class Runway:
     days: int | None
     until: date | None
     mean_daily_micros: int
+
+    @property
+    def buffer_micros(self) -> int:
+        """What a balance had better have: a few days of usage at the present rate."""
+        return BUFFER_DAYS * self.mean_daily_micros
 
 
 def look_back(today: date) -> tuple[date, date]:

@@ -24,11 +24,14 @@ from data.database import Database, open_database
 from data.identity import Pseudonyms
 from data.ledger.deciding import Decisions
 from data.ledger.intake import Intake
+from data.ledger.limiting import Limiting
 from data.ledger.movements import Movements
 from data.migrate import migrate
+from data.reading.limits_reader import LimitsReader
 from data.reading.usage_reader import LedgerReader
 from data.reading.wallet_reader import LedgerWalletReader
 from data.settings import MASK, Settings
+from data.webhooks.endpoints import Endpoints
 from data.writer import Writer
 
 SECRET_FILE = "secret.key"
@@ -93,6 +96,22 @@ class Installation:
     def decisions(self) -> Decisions:
         """Decides about holds."""
         return Decisions(self.writer, self.clock, self.pseudonyms)
+
+    @cached_property
+    def limits(self) -> Limiting:
+        """Changes spending limits."""
+        return Limiting(self.writer, self.clock)
+
+    @cached_property
+    def limits_reader(self) -> LimitsReader:
+        """Reads limits, pauses and holds."""
+        return LimitsReader(self.database, self.clock, lambda: self.reader)
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        """Changes the endpoints of webhooks."""
+        may_be_plain = self.settings.allow_private_webhooks
+        return Endpoints(self.secret, may_be_plain=may_be_plain)
 
     @cached_property
     def movements(self) -> Movements:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Connection, select
@@ -30,14 +31,20 @@ from data.lease import DirectWrites, Fenced, Lease, LeaseLostError
 from data.ledger.closing import close_due
 from data.ledger.expiry import expire_due
 from data.ledger.sweeping import Swept, sweep
+from data.ledger.telling import tell_limits_reached
 from data.nightly import ProofState, is_due, last_proof, prove_and_mend
 from data.outage import UnavailableError, is_outage, say
 from data.tables import usage_lines
+from data.webhooks.outbox import has_waiting
+
+if TYPE_CHECKING:
+    from data.webhooks.delivering import Deliverer
 
 LEASE = "scheduler"
 DEMO_SECONDS = 20
 WATCH_SECONDS = 30
 EXPIRY_SECONDS = 60
+TELL_SECONDS = 1  # a call that reaches its last second is told of by then
 SWEEP_SECONDS = 10  # a boundary of a day is noticed by then, whether or not anybody asks
 CLOSING_SECONDS = 2 * 60
 PROOF_SECONDS = 10 * 60  # between two looks whether the night's proof is due
@@ -87,6 +94,7 @@ class Jobs:
             on_kept=self._follow_clock,
         )  # fmt: skip
         self._writer = Fenced(self.lease, installation.writer)
+        self._deliverer: Deliverer | None = None  # until there is something to deliver
         self._scheduler = BackgroundScheduler(
             job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
             timezone="UTC",
@@ -97,6 +105,7 @@ class Jobs:
         self._every(CLEAN_SECONDS, "clean", self._clean)
         self._every(EXPIRY_SECONDS, "expire_credit", self._expire_credit)
         self._every(SWEEP_SECONDS, "sweep_limits", self._sweep_limits)
+        self._every(TELL_SECONDS, "tell_webhooks", self._tell)
         self._every(CLOSING_SECONDS, AT_ONCE, self._close_periods)
         self._every(PROOF_SECONDS, "nightly_proof", self._prove)
         self._every(WATCH_SECONDS, "watch", self._watch)
@@ -115,6 +124,8 @@ class Jobs:
     def stop(self) -> None:
         """Ends, waiting for what is running, and lets another process lead at once."""
         self._stopping.set()
+        if self._deliverer is not None:
+            self._deliverer.close()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
         self.lease.stop()
@@ -239,6 +250,28 @@ class Jobs:
             )
             if swept != Swept():
                 _log.info("limits swept: %s", swept)
+
+    def _tell(self) -> None:
+        """Tells of calls at their limit, and begins with deliveries that are due."""
+        installation = self._installation
+        tell_limits_reached(installation.database, self._writer, installation.clock.now())
+        with installation.database.read() as connection:
+            if not has_waiting(connection):
+                return
+        if self._deliverer is None:
+            self._deliverer = self._made_deliverer()
+        self._deliverer.deliver(self._go_on)
+
+    def _made_deliverer(self) -> Deliverer:
+        from data.webhooks.delivering import Deliverer  # with its client: seldom needed
+        from data.webhooks.sending import Sender
+
+        installation = self._installation
+        sender = Sender(may_be_private=installation.settings.allow_private_webhooks)
+        return Deliverer(
+            installation.database, self._writer, installation.clock, installation.endpoints,
+            sender,
+        )  # fmt: skip
 
     def _close_periods(self) -> None:
         """Closes billing periods that ended long enough ago.

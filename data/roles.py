@@ -42,6 +42,24 @@ CHANGED: dict[str, tuple[str, ...]] = {
     "pauses": ("ended_at", "end_cause"),
     "people": ("password_hash", "disabled_at"),
     "sessions": (),
+    "webhook_deliveries": (
+        "state",
+        "attempt_count",
+        "next_at",
+        "done_at",
+        "last_status",
+        "last_error",
+    ),
+    "webhook_endpoints": (
+        "url",
+        "topics",
+        "description",
+        "sealed_secret",
+        "old_sealed_secret",
+        "old_secret_until",
+        "is_on",
+        "removed_at",
+    ),
 }
 EMPTIED = ("caps", "facts", "memberships", "pending_receipts", "sessions", "sign_in_failures")
 # What a reader must not see: tables whole, and columns of others.
@@ -49,6 +67,7 @@ HIDDEN = ("sessions", "sign_in_failures")
 HIDDEN_COLUMNS = {
     "people": ("password_hash",), "api_keys": ("key_hash",),
     "idempotency_keys": ("key", "request_hash", "answer"), "events": ("counterparty_hash",),
+    "webhook_endpoints": ("sealed_secret", "old_sealed_secret", "old_secret_until"),
     "holds": ("request_hash",), "hold_extensions": ("request_hash",),
 }  # fmt: skip
 REVISIONS = "alembic_version"

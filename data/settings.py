@@ -51,7 +51,9 @@ class Settings(BaseSettings):
     trusted_proxies: str | None = Field(
         None, description="proxies whose X-Forwarded-For and -Proto are believed, by commas"
     )
-
+    allow_private_webhooks: bool = Field(
+        False, description="send webhooks to this machine and its network, over http too"
+    )
     approval_limit: int = Field(
         500, ge=0, le=10**9,
         description="what support may refund, adjust and grant an account a day, in its currency",

@@ -46,9 +46,13 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The work didn't happen: what was set aside comes back."""
+    """The work didn't happen: what was set aside comes back.
+
+    ``actor``: who does it for the account, and is noted in the audit log.
+    """
 
     hold_id: str
+    actor: str | None = None
 
 
 Item = HoldRequest | Extend | Settle | Release

@@ -102,6 +102,7 @@ class HoldBook:
     connection: Connection
     wallet: OpenWallet
     counters: CapCounters
+    expired: list[Hold] = field(default_factory=list)  # released as nobody settled them
     _known: dict[str, Hold | None] = field(default_factory=dict)
     _new: list[dict[str, Any]] = field(default_factory=list)
     _closed: list[dict[str, Any]] = field(default_factory=list)
@@ -132,6 +133,7 @@ class HoldBook:
         for row in due:
             hold = self._known[row.id] = hold_of(row)
             self.close(hold, HoldState.EXPIRED, at)
+            self.expired.append(hold)
         return len(due)
 
     def open(self, hold: Hold, row: dict[str, Any]) -> None:
@@ -164,6 +166,7 @@ class HoldBook:
             raise InputError("data.hold_id", event.hold_id, fix)
         if hold.state is HoldState.OPEN and hold.expires_at and hold.expires_at <= at:
             self.close(hold, HoldState.EXPIRED, at)
+            self.expired.append(hold)
         if hold.state is HoldState.OPEN:
             return Backing(hold)
         return Backing(hold, (_FLAG_OF[hold.state],))

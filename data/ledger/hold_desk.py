@@ -39,6 +39,7 @@ from billing.limits import limit
 from billing.pauses import Pause, Reason, paused_for, resets_at
 from billing.rates import Rate, RateBook, UnknownDestinationError
 from data import tables as t
+from data.access.audit import record
 from data.identity import Pseudonyms, new_id
 from data.ledger.bulk import is_one_of
 from data.ledger.hold_answers import (
@@ -345,6 +346,12 @@ class HoldDesk:
             raise HoldClosedError("This hold is settled: its work was charged.")
         if hold.state is HoldState.OPEN:
             self._holds.close(hold, HoldState.RELEASED, self._now)
+            if item.actor is not None:
+                detail = {"hold_id": hold.id, "held_micros": hold.held_micros}
+                record(
+                    self._connection, self._now, item.actor, self._account.id, "hold.release",
+                    detail,
+                )  # fmt: skip
         return state_of(hold)
 
     def _found(self, hold_id: str) -> Hold:

@@ -6,23 +6,25 @@ pauses or resumes. Must not know who shows the limits.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from billing.accounts import Account
-from billing.caps import Cap, Limits, Override, check_caps, check_override
+from billing.caps import LONGEST_OVERRIDE, Cap, Limits, Override, check_caps, check_override
 from billing.errors import NotFoundError
 from billing.pauses import present_windows
-from data.access.audit import record
+from data.access.audit import LONGEST_DETAIL, record
 from data.ledger.counters import set_ceilings
 from data.ledger.limit_book import add_override, end_override, read_limits, save_limits
 from data.ledger.pausing import Moment, Turned, turn
 from data.ledger.wallet import OpenWallet
 
-LONGEST_OVERRIDE = timedelta(days=31)
+_ROOM = 1_000  # of an entry of the log, for all but the caps
 
 
 def set_limits(
@@ -36,8 +38,8 @@ def set_limits(
     wallet = OpenWallet.open(connection, account)  # its lock keeps decisions out meanwhile
     before = read_limits(connection, account.id, at)
     kept = save_limits(connection, account.id, replace(limits, caps=caps), at)
-    detail = {"before": _plain(before), "after": _plain(kept)}
-    record(connection, at, actor, account.id, "limits.set", _shortened(detail))
+    for detail in _details(before, kept):
+        record(connection, at, actor, account.id, "limits.set", detail)
     return kept, _apply(connection, account, kept, before, wallet.posted_micros, at)
 
 
@@ -85,24 +87,36 @@ def _apply(
     return turn(connection, Moment(account, limits, posted_micros, at))
 
 
+def _details(before: Limits, after: Limits) -> Iterator[dict[str, Any]]:
+    """What the audit log keeps of a change: the settings, and the caps that differ.
+
+    A thousand budgets don't fit into one entry of the log: then there are several.
+    """
+    old, new = [[_plain_cap(cap) for cap in each.caps] for each in (before, after)]
+    gone, come = set(old) - set(new), set(new) - set(old)
+    changes = [("before", cap) for cap in old if cap in gone]
+    changes += [("after", cap) for cap in new if cap in come]
+    parts: list[list[tuple[str, tuple[Any, ...]]]] = [[]]
+    length = 0
+    for change in changes:
+        size = len(json.dumps(change, ensure_ascii=False))
+        if length + size > LONGEST_DETAIL - _ROOM:
+            parts.append([])
+            length = 0
+        parts[-1].append(change)
+        length += size
+    for part in parts:
+        yield {
+            name: _plain(limits) | {"caps": [cap for side, cap in part if side == name]}
+            for name, limits in (("before", before), ("after", after))
+        }
+
+
 def _plain(limits: Limits) -> dict[str, Any]:
-    """Limits as the audit log keeps them."""
-    return {
-        "is_on": limits.is_on, "inbound": limits.inbound.value, "version": limits.version,
-        "caps": [_plain_cap(each) for each in limits.caps],
-    }  # fmt: skip
+    return {"is_on": limits.is_on, "inbound": limits.inbound.value, "version": limits.version}
 
 
-def _plain_cap(cap: Cap) -> list[Any]:
-    return [
+def _plain_cap(cap: Cap) -> tuple[Any, ...]:
+    return (
         cap.kind.value, cap.campaign, cap.limit_micros, cap.limit_seconds, cap.is_hard, cap.is_on,
-    ]  # fmt: skip
-
-
-def _shortened(detail: dict[str, Any]) -> dict[str, Any]:
-    """Only the caps that differ: a thousand budgets don't fit into one entry of the log."""
-    before, after = detail["before"]["caps"], detail["after"]["caps"]
-    return {
-        "before": {**detail["before"], "caps": [each for each in before if each not in after]},
-        "after": {**detail["after"], "caps": [each for each in after if each not in before]},
-    }
+    )  # fmt: skip

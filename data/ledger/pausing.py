@@ -28,6 +28,7 @@ from data import tables as t
 from data.changes import mark_changed
 from data.identity import new_id
 from data.ledger.counters import CapCounters
+from data.ledger.telling import tell_turned
 
 _pauses = t.pauses.c
 _OPEN = (
@@ -89,7 +90,9 @@ def turn(connection: Connection, moment: Moment, known: Sequence[Pause] | None =
     begun, over = _difference(connection, moment, known)
     account_id = moment.account.id
     ended = tuple(_end(connection, moment, pause) for pause in over)
-    return Turned(tuple(_begin(connection, account_id, each, moment.at) for each in begun), ended)
+    started = tuple(_begin(connection, account_id, each, moment.at) for each in begun)
+    tell_turned(connection, moment.account, started, ended)
+    return Turned(started, ended)
 
 
 def is_settled(connection: Connection, moment: Moment) -> bool:

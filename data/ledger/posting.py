@@ -31,6 +31,7 @@ from data.ledger.counters import CapCounters
 from data.ledger.hold_book import OVER_HOLD, Backing, HoldBook
 from data.ledger.price_books import RateBooks, load_rate_book
 from data.ledger.receipts import Receipts
+from data.ledger.telling import tell_expired
 from data.ledger.wallet import OpenWallet, Posting
 
 LONGEST_ID = 255
@@ -131,6 +132,9 @@ class Poster:
             mark_changed(self.connection, self.account.id)
         insert_rows(self.connection, t.events, self._events)
         insert_rows(self.connection, t.usage_lines, self._lines)
+        for hold in self.holds.expired:
+            tell_expired(self.connection, self.account, hold, self.stored_at)
+        self.holds.expired.clear()
         self.holds.flush()
         self.counters.flush()
         self._receipts.flush()

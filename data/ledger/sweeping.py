@@ -25,6 +25,7 @@ from data.ledger.counters import CapCounters
 from data.ledger.hold_book import HoldBook
 from data.ledger.limit_book import read_limits
 from data.ledger.pausing import Moment, is_settled, turn
+from data.ledger.telling import tell_expired
 from data.ledger.wallet import OpenWallet
 
 _log = logging.getLogger(__name__)
@@ -76,6 +77,8 @@ def sweep_account(connection: Connection, account_id: str, now: datetime) -> Swe
     expired = holds.expire_due(now)
     if expired:
         _log.info("%s holds of %s were never settled and are released", expired, account_id)
+    for hold in holds.expired:
+        tell_expired(connection, account, hold, now)
     holds.flush()
     counters.flush()
     wallet.flush(now)

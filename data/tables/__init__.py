@@ -49,6 +49,12 @@ from data.tables.wallet import (
     lot_draws,
     wallet_entries,
 )
+from data.tables.webhooks import (
+    webhook_attempts,
+    webhook_deliveries,
+    webhook_endpoints,
+    webhook_messages,
+)
 
 APPEND_ONLY = (
     "events",
@@ -60,6 +66,7 @@ APPEND_ONLY = (
     "credit_lots",
     "lot_draws",
     "hold_extensions",
+    "webhook_messages",
     "rate_lists",
     "rates",
     "seals",
@@ -106,4 +113,8 @@ __all__ = [
     "statements",
     "usage_lines",
     "wallet_entries",
+    "webhook_attempts",
+    "webhook_deliveries",
+    "webhook_endpoints",
+    "webhook_messages",
 ]

@@ -1,0 +1,232 @@
+"""Deliveries: each endpoint's messages one after another, tried again, and given up after a day.
+
+A message is sent at least once: a process that dies between the receiver's answer and writing it
+down leaves it to be sent again, under the same id. A slow receiver keeps only its own messages
+waiting. Must not know what is told, nor who leads.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from billing.clock import Clock
+from billing.errors import NotFoundError
+from billing.webhooks import Attempt, Delivery, DeliveryState, Topic, next_try
+from data import tables as t
+from data.access.audit import record
+from data.database import Database
+from data.lease import Writes
+from data.sealed import SealError
+from data.webhooks.endpoints import Endpoints
+from data.webhooks.sending import Answered, Message, Sender
+
+AT_ONCE = 8  # endpoints
+MOST_IN_A_ROW = 50  # messages of one endpoint, before others have their turn
+MOST_SHOWN = 200
+_deliveries, _messages = t.webhook_deliveries.c, t.webhook_messages.c
+_log = logging.getLogger(__name__)
+
+
+class Deliverer:
+    """Sends what waits; ``deliver`` is called again and again by whoever leads."""
+
+    def __init__(
+        self, database: Database, writer: Writes, clock: Clock, endpoints: Endpoints,
+        sender: Sender,
+    ) -> None:  # fmt: skip
+        self._database = database
+        self._writer = writer
+        self._clock = clock
+        self._endpoints = endpoints
+        self._sender = sender
+        self._lock = threading.Lock()
+        self._busy: set[str] = set()
+        self._is_closing = threading.Event()
+        self._pool = ThreadPoolExecutor(AT_ONCE, "webhooks")
+
+    def deliver(self, go_on: Callable[[], None] = lambda: None) -> int:
+        """Begins with every endpoint whose next message is due; gives how many.
+
+        ``go_on`` is asked before each message, and raises to end it.
+        """
+        begun = 0
+        for endpoint_id in self._due():
+            with self._lock:
+                if endpoint_id in self._busy or self._is_closing.is_set():
+                    continue
+                self._busy.add(endpoint_id)
+            begun += 1
+            self._pool.submit(self._run, endpoint_id, go_on)
+        return begun
+
+    def close(self) -> None:
+        """Begins nothing more; what is under way ends by itself, within its bounds."""
+        self._is_closing.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _due(self) -> Sequence[str]:
+        """Endpoints that are on and whose oldest waiting message is due."""
+        with self._database.read() as connection:
+            first = (
+                select(_deliveries.endpoint_id, func.min(_deliveries.sequence).label("sequence"))
+                .where(_deliveries.state == DeliveryState.WAITING.value)
+                .group_by(_deliveries.endpoint_id)
+                .subquery()
+            )
+            return connection.scalars(
+                select(_deliveries.endpoint_id)
+                .join(
+                    first,
+                    (first.c.endpoint_id == _deliveries.endpoint_id)
+                    & (first.c.sequence == _deliveries.sequence),
+                )
+                .join(t.webhook_endpoints, t.webhook_endpoints.c.id == _deliveries.endpoint_id)
+                .where(
+                    _deliveries.state == DeliveryState.WAITING.value,
+                    _deliveries.next_at <= self._clock.now(),
+                    t.webhook_endpoints.c.is_on,
+                )
+            ).all()
+
+    def _run(self, endpoint_id: str, go_on: Callable[[], None]) -> None:
+        try:
+            for _ in range(MOST_IN_A_ROW):
+                if self._is_closing.is_set():
+                    return
+                go_on()
+                if not self._deliver_next(endpoint_id):
+                    return
+        except Exception:  # on a thread of its own: nobody else would say so
+            _log.exception("webhooks of an endpoint couldn't be delivered")
+        finally:
+            with self._lock:
+                self._busy.discard(endpoint_id)
+
+    def _deliver_next(self, endpoint_id: str) -> bool:
+        """Sends an endpoint's oldest message if it is due; whether the next may follow."""
+        now = self._clock.now()
+        with self._database.read() as connection:
+            row = _next_of(connection, endpoint_id)
+        if row is None or row.next_at > now or not row.is_on:
+            return False
+        try:
+            message = Message(row.message_id, row.payload, self._endpoints.secrets_of(row, now))
+            answer = self._sender.send(row.url, message)
+        except SealError as error:
+            answer = Answered(None, error.message, "", 0)
+        state = self._writer.write(lambda c: self._note(c, row, answer, now))
+        return state is not DeliveryState.WAITING
+
+    def _note(
+        self,
+        connection: Connection,
+        row: Row[*tuple[Any, ...]],
+        answer: Answered,
+        begun_at: datetime,
+    ) -> DeliveryState:
+        now, number = self._clock.now(), row.attempt_count + 1
+        state, next_at = DeliveryState.DELIVERED, None
+        if not answer.is_taken:
+            next_at = next_try(row.created_at, number, now)
+            state = DeliveryState.WAITING if next_at else DeliveryState.PARKED
+        noted = connection.execute(
+            update(t.webhook_deliveries)
+            .where(
+                _deliveries.id == row.id, _deliveries.attempt_count == row.attempt_count,
+                _deliveries.state == DeliveryState.WAITING.value,
+            )
+            .values(
+                state=state.value, attempt_count=number, next_at=next_at,
+                done_at=None if next_at else now, last_status=answer.status,
+                last_error=answer.error,
+            )
+        )  # fmt: skip
+        if not noted.rowcount:  # another process was quicker: it has written its own attempt down
+            return DeliveryState.WAITING
+        connection.execute(
+            insert(t.webhook_attempts).values(
+                delivery_id=row.id, number=number, at=begun_at, status=answer.status,
+                error=answer.error, answer=answer.text, milliseconds=answer.milliseconds,
+            )
+        )  # fmt: skip
+        if state is DeliveryState.PARKED:
+            _log.warning("a webhook of %s was given up after a day", row.account_id)
+        return state
+
+
+def replay(
+    connection: Connection, account_id: str, delivery_id: str, actor: str, at: datetime
+) -> None:
+    """Sends a delivery again, whatever became of it. Errors: ``NotFoundError``."""
+    again = connection.execute(
+        update(t.webhook_deliveries)
+        .where(_deliveries.id == delivery_id, _deliveries.account_id == account_id)
+        .values(
+            state=DeliveryState.WAITING.value, next_at=at, done_at=None, created_at=at,
+        )
+    )  # fmt: skip
+    if not again.rowcount:
+        raise NotFoundError("There is no such delivery in this account.")
+    record(connection, at, actor, account_id, "webhook.replayed", {"delivery_id": delivery_id})
+
+
+def read_deliveries(
+    connection: Connection, account_id: str, endpoint_id: str, most: int = MOST_SHOWN
+) -> Sequence[Delivery]:
+    """The newest deliveries of an endpoint."""
+    rows = connection.execute(
+        select(t.webhook_deliveries, _messages.topic)
+        .join(t.webhook_messages, _messages.id == _deliveries.message_id)
+        .where(_deliveries.account_id == account_id, _deliveries.endpoint_id == endpoint_id)
+        .order_by(_deliveries.sequence.desc())
+        .limit(most)
+    )
+    return [
+        Delivery(
+            row.id, row.endpoint_id, row.message_id, Topic(row.topic), row.sequence,
+            DeliveryState(row.state), row.attempt_count, row.created_at, row.next_at,
+            row.done_at, row.last_status, row.last_error,
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def read_attempts(connection: Connection, account_id: str, delivery_id: str) -> Sequence[Attempt]:
+    """Every try of a delivery, oldest first; none of another account's."""
+    attempts = t.webhook_attempts.c
+    rows = connection.execute(
+        select(t.webhook_attempts)
+        .join(t.webhook_deliveries, _deliveries.id == attempts.delivery_id)
+        .where(attempts.delivery_id == delivery_id, _deliveries.account_id == account_id)
+        .order_by(attempts.number)
+    )
+    return [
+        Attempt(row.number, row.at, row.status, row.error, row.answer, row.milliseconds)
+        for row in rows
+    ]
+
+
+def _next_of(connection: Connection, endpoint_id: str) -> Row[*tuple[Any, ...]] | None:
+    """An endpoint's oldest waiting delivery, with its message and where it goes."""
+    endpoints = t.webhook_endpoints.c
+    return connection.execute(
+        select(
+            t.webhook_deliveries, _messages.payload, endpoints.url, endpoints.is_on,
+            endpoints.sealed_secret, endpoints.old_sealed_secret, endpoints.old_secret_until,
+        )
+        .join(t.webhook_messages, _messages.id == _deliveries.message_id)
+        .join(t.webhook_endpoints, endpoints.id == _deliveries.endpoint_id)
+        .where(
+            _deliveries.endpoint_id == endpoint_id,
+            _deliveries.state == DeliveryState.WAITING.value,
+        )
+        .order_by(_deliveries.sequence)
+        .limit(1)
+    ).first()  # fmt: skip
