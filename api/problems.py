@@ -23,7 +23,8 @@ STATUS_BY_CODE = {
     "no_key": 401, "key_unknown": 401, "signed_out": 401, "sign_in_failed": 401,
     "not_allowed": 403, "scope_lacks": 403, "account_closed": 403, "other_account": 403,
     "own_request": 403, "not_found": 404, "in_progress": 409, "already_refunded": 409,
-    "already_decided": 409, "approval_expired": 409, "too_large": 413, "wrong_type": 415,
+    "already_decided": 409, "approval_expired": 409, "hold_closed": 409, "changed": 409,
+    "pause_over": 409, "too_large": 413, "wrong_type": 415,
     "internal": 500, "throttled": 429, "busy": 429, "unavailable": 503, "analytics_unusable": 503,
 }  # fmt: skip
 _CODES = {

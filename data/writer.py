@@ -259,6 +259,8 @@ class Writer:
         a full disk refuses single savepoints.
         """
         is_kept = True
+        # Whoever gave up meanwhile is not served; from here on nobody can.
+        jobs = [job for job in jobs if job.answer.set_running_or_notify_cancel()]
         results: list[Result] = []
         changed: frozenset[str] = frozenset()
         try:

@@ -57,6 +57,7 @@ ROUTES = {
     ("POST", "/session/account"): (401, 400, 400),
     ("POST", "/wallet/movements"): (401, 400, 400),
     ("POST", "/wallet/decisions"): (401, 400, 400),
+    ("POST", "/limits/changes"): (401, 400, 400),
     ("GET", "/export/usage/<file_name>"): (401, 200, 403),
     ("GET", "/export/usage/<metric_id>/<file_name>"): (401, 200, 403),
 }  # fmt: skip
@@ -76,6 +77,7 @@ PAGES = {
     "/billing/usage": "/billing/usage",
     "/billing/usage/<metric_id>": "/billing/usage/sms_credits",
     "/billing/balance": "/billing/balance",
+    "/billing/limits": "/billing/limits",
     "/billing/rates": "/billing/rates",
     "/settings": "/settings",
     "/404": "/no-such-page",

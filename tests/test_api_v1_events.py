@@ -222,7 +222,7 @@ def test_the_rest_of_a_batch_goes_in(live, acme):
         sms(_time="2026-11-22 09:00"), sms(at=NOW + HOUR), sms(at=NOW - timedelta(days=36)),
         event("call", direction="outbound"), sms(colour="red"), sms(segments=0),
         sms(to="+999"), sms(to="alice"), 7, None, [], event("ringless"), sms(_Colour="x"),
-        event("voicemail", kind="ringless"), sms(hold_id="h"),
+        event("voicemail", kind="ringless"), sms(hold_id="h" * 37),
     ]  # fmt: skip
     answer = acme.send(good[0], *bad, good[1], good[2])
     assert answer.status_code == 200, answer.text

@@ -4,7 +4,7 @@ Calls are taken from the running server: one that the table below doesn't know f
 has written down which scope it takes and who else is answered what.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -41,6 +41,12 @@ class Policy:
     unnamed: int = 422
     support: int | None = None
     body: Any = None
+    or_scope: str | None = None  # that opens it as well
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """Every scope that opens it."""
+        return (self.scope, self.or_scope) if self.or_scope else (self.scope,)
 
     @property
     def is_for_staff(self) -> bool:
@@ -52,7 +58,7 @@ class Policy:
         """What a support key that names the account is answered."""
         if self.support is not None:
             return self.support
-        return self.own if self.scope in {"usage:read", "wallet:read"} else 403
+        return self.own if {"usage:read", "wallet:read", "support"} & set(self.scopes) else 403
 
 
 def staff(own: int = 200, support: int | None = None, **body: Any) -> Policy:
@@ -61,6 +67,11 @@ def staff(own: int = 200, support: int | None = None, **body: Any) -> Policy:
 
 
 DETAIL = Policy("usage:read", stolen=404, free=403)
+OF_A_HOLD: dict[str, Any] = {"stolen": 404, "free": 404}
+DAILY = {"kind": "daily", "limit_micros": 1_000_000}
+NO_PAUSE = Policy("limits:write", own=404, stolen=404, free=404, body={
+    "reason": "a fair", "until": (NOW + timedelta(hours=1)).isoformat(),
+})  # fmt: skip
 ROUTES = {
     ("POST", "/events"): Policy(
         "events:write", own=204, stolen=403, free=403, unnamed=204, body=call(_id="tenancy"),
@@ -75,6 +86,27 @@ ROUTES = {
     ("GET", "/balance"): Policy("wallet:read"),
     ("GET", "/wallet/entries"): Policy("wallet:read"),
     ("POST", "/wallet/top-ups"): Policy("wallet:write", body={"amount_micros": 1}),
+    ("POST", "/holds"): Policy("holds:write", body={
+        "request_id": "tenancy", "kind": "sms", "to": "+14155550142",
+    }),
+    ("GET", "/holds"): Policy("holds:write", or_scope="wallet:read"),
+    ("GET", "/holds/{hold_id}"): Policy("holds:write", or_scope="wallet:read", **OF_A_HOLD),
+    ("POST", "/holds/{hold_id}/extend"): Policy(
+        "holds:write", body={"request_id": "more"}, **OF_A_HOLD,
+    ),
+    ("POST", "/holds/{hold_id}/settle"): Policy("holds:write", body={
+        "source": "dialler", "id": "settled", "time": NOW.isoformat(),
+        "data": {"answered": True, "duration_s": 60, "to": "+14155550142"},
+    }, **OF_A_HOLD),
+    ("POST", "/holds/{hold_id}/release"): Policy("holds:write", or_scope="support", **OF_A_HOLD),
+    ("GET", "/limits"): Policy("usage:read", or_scope="limits:write"),
+    ("PUT", "/limits"): Policy(
+        "limits:write", body={"is_on": True, "inbound": "continue", "caps": []},
+    ),
+    ("POST", "/limits/backtest"): Policy("usage:read", or_scope="limits:write", body=DAILY),
+    ("GET", "/pauses"): Policy("usage:read", or_scope="limits:write"),
+    ("POST", "/pauses/{pause_id}/override"): NO_PAUSE,
+    ("DELETE", "/pauses/{pause_id}/override"): replace(NO_PAUSE, body=None),
 }  # fmt: skip
 # For support and administrators alone, whatever an account's own key may do: test_api_v1_wallet.
 STAFF = {
@@ -92,9 +124,10 @@ class World:
     live: Live
     keys: dict[str, str]
     line_id: str
+    hold_ids: dict[str, str]  # acme's, by what is done to them
 
     def ask(self, key: str | None, method: str, template: str, **params: Any) -> httpx.Response:
-        headers = {"Content-Type": "application/cloudevents+json"} if method == "POST" else {}
+        headers = {"Content-Type": "application/cloudevents+json"} if template == "/events" else {}
         headers |= {"Idempotency-Key": new_id()} if template.startswith("/wallet") else {}
         if key is not None:
             headers["Authorization"] = f"Bearer {self.keys[key]}"
@@ -106,6 +139,9 @@ class World:
     def path(self, template: str) -> str:
         kind = "call" if template.startswith("/calls") else "message"
         template = template.replace("{approval_id}", "no-such-request")
+        template = template.replace("{pause_id}", "no-such-pause")
+        hold_id = self.hold_ids.get(template.rpartition("/")[2], self.hold_ids["extend"])
+        template = template.replace("{hold_id}", hold_id)
         return template.replace("{id}", self.line_id).replace("{event:path}", f"{SECRET}-{kind}")
 
 
@@ -126,7 +162,17 @@ def server(server: LiveServer) -> LiveServer:
 
 @pytest.fixture(scope="module")
 def world(live, server) -> World:
-    return World(live, *_prepared(server))
+    keys, line_id = _prepared(server)
+    holder = {"Authorization": f"Bearer {keys['acme']}"}
+    holds = {
+        each: httpx.post(
+            f"{live.url}/api/v1/holds", headers=holder,
+            json={"request_id": f"to {each}", "kind": "call.human", "to": "+14155550142",
+                  "campaign": SECRET},
+        ).json()["hold_id"]
+        for each in ("extend", "settle", "release")
+    }  # fmt: skip
+    return World(live, keys, line_id, holds)
 
 
 def _prepared(server: LiveServer) -> tuple[dict[str, str], str]:
@@ -136,10 +182,12 @@ def _prepared(server: LiveServer) -> tuple[dict[str, str], str]:
     every = [scope for scope in SCOPES if scope not in {"support", "admin"}]
     keys = {name: new_key(installation, name, *every) for name in
             ("acme", "globex", "tinker", "gone")}  # fmt: skip
-    for scope in every:
-        keys[f"without {scope}"] = new_key(
-            installation, "acme", *(each for each in every if each not in {scope, "events:priced"})
+    for scopes in {policy.scopes for policy in ROUTES.values()}:
+        lacking = {*scopes, "events:priced"}
+        keys[f"without {scopes}"] = new_key(
+            installation, "acme", *(each for each in every if each not in lacking)
         )
+    for scope in every:
         keys[f"only {scope}"] = new_key(installation, "acme", scope)
     keys["support"] = new_key(installation, "*", "support")
     keys["admin"] = new_key(installation, "*", "admin")
@@ -198,12 +246,13 @@ def test_who_has_no_key_is_answered_nothing(world, method, path):
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_a_call_takes_its_scope_and_no_other(world, method, path):
     policy = ROUTES[method, path]
-    answer = world.ask("acme" if policy.is_for_staff else f"without {policy.scope}", method, path)
+    without = "acme" if policy.is_for_staff else f"without {policy.scopes}"
+    answer = world.ask(without, method, path)
     assert (answer.status_code, answer.json()["code"]) == (403, "scope_lacks")
     assert policy.scope in answer.json()["detail"]
     assert not secrets_in(answer, world)
-    if not policy.is_for_staff:
-        assert world.ask(f"only {policy.scope}", method, path).status_code == policy.own
+    for scope in set(policy.scopes) - {"support"}:
+        assert world.ask(f"only {scope}", method, path).status_code == policy.own
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)

@@ -17,7 +17,8 @@ from data import tables as t
 from data.lease import LeaseLostError
 from data.sealed import SealError, Seals
 from data.webhooks import sending
-from data.webhooks.delivering import Deliverer, read_attempts, read_deliveries, replay
+from data.webhooks.deliveries import read_attempts, read_deliveries, replay
+from data.webhooks.delivering import Deliverer
 from data.webhooks.endpoints import Endpoints, read_endpoints
 from data.webhooks.outbox import tell
 from data.webhooks.sending import Message, Sender

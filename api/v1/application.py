@@ -12,7 +12,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from api.problems import FieldsError, no_answer, problem, refusal, unavailable
-from api.v1 import balance, calls, events, rates, transactions, usage, wallet
+from api.v1 import (
+    balance,
+    calls,
+    events,
+    holds,
+    limits,
+    rates,
+    transactions,
+    usage,
+    wallet,
+    webhooks,
+)
 from api.v1.description import describe
 from api.v1.etags import BodyLimit, Etags
 from api.v1.field_words import field_problems
@@ -26,7 +37,7 @@ TITLE = "Usage Dashboard API"
 VERSION = "1.0.0"
 ROUTERS = (
     events.router, usage.router, transactions.router, calls.router, rates.router, balance.router,
-    wallet.router,
+    wallet.router, holds.router, limits.router, webhooks.router,
 )  # fmt: skip
 
 

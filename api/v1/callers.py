@@ -28,7 +28,10 @@ _IMPLIED = {
     "admin": frozenset(SCOPES),
 }
 NO_KEY = "Send an API key: Authorization: Bearer KEY."
-_HEARD_WITH = {"balance": "wallet:read", "transactions": "usage:read"}
+_HEARD_WITH = {
+    "balance": ("wallet:read",), "transactions": ("usage:read",),
+    "pauses": ("usage:read", "limits:write"),
+}  # fmt: skip
 bearer = HTTPBearer(
     auto_error=False, description="An API key: `usage-dashboard key add --account ID --scope …`"
 )
@@ -121,11 +124,13 @@ def heard_kinds(key: ApiKey, wanted: frozenset[str], *, is_named: bool) -> froze
     """
     scopes = scopes_of(key)
     lacking = {
-        kind: need for kind, need in _HEARD_WITH.items() if kind in wanted and need not in scopes
+        kind: needed
+        for kind, needed in _HEARD_WITH.items()
+        if kind in wanted and not scopes & set(needed)
     }
     allowed = (wanted & _HEARD_WITH.keys()) - lacking.keys()
     if (is_named and lacking) or not allowed:
-        needed = " or ".join(sorted(set(lacking.values())))
+        needed = " or ".join(sorted({scope for each in lacking.values() for scope in each}))
         raise NotAllowedError(
             f"This key may not hear that: it needs the scope {needed}.", code="scope_lacks"
         )

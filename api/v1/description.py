@@ -30,6 +30,8 @@ TAGS = [
     {"name": "Events", "description": "Usage comes in."},
     {"name": "Usage", "description": "What was used, what it cost, and why."},
     {"name": "Wallet", "description": "The balance and what moves it."},
+    {"name": "Holds", "description": "Asked before work begins, settled when it has happened."},
+    {"name": "Limits", "description": "What may be spent, and what stands still."},
 ]
 SUMMARIES = {  # what a call does, by its operation id
     "take_events": "Send usage events", "read_usage": "Sum usage and cost",
@@ -41,6 +43,11 @@ SUMMARIES = {  # what a call does, by its operation id
     "adjust": "Adjust credit by hand", "refund": "Refund one charge",
     "read_approvals": "List movements that wait for approval",
     "approve": "Approve a waiting movement", "reject": "Reject a waiting movement",
+    "authorize": "Authorize work", "extend": "Extend a hold", "settle": "Settle a hold",
+    "release": "Release a hold", "list_holds": "List holds", "read_hold": "Read one hold",
+    "read_limits": "Read limits and how they stand", "set_limits": "Set all limits",
+    "backtest_limit": "Try a limit on the last 90 days", "list_pauses": "List pauses",
+    "override_pause": "Override a pause", "end_override": "Take an override back",
 }  # fmt: skip
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _RETRY = {

@@ -27,6 +27,7 @@ CACHE_CONTROL = "private, no-cache"
 # In compact JSON a quote within a text is escaped, so that this matches names of fields alone.
 _READ_AT = re.compile(rb'"(?:as_of|watermark|request_id)":"[^"]*"')
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_LARGE = {"events": "body", "limits": "limits_body"}  # of all calls, by their last word
 _DROPPED = ("content-length", "content-type")
 
 
@@ -106,7 +107,7 @@ class BodyLimit:
             await answer(scope, receive, send)
             return
         length = headers.get("content-length", "")
-        most = limit("body") if scope["path"].endswith("/events") else limit("small_body")
+        most = limit(_LARGE.get(scope["path"].rpartition("/")[2], "small_body"))
         is_refused = length.isdecimal() and int(length[:20]) > most
         taken, is_whole, until = 0, False, time.monotonic() + BODY_SECONDS
 

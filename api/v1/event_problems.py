@@ -27,9 +27,7 @@ from billing.rating import MOST_UNITS
 HIDDEN_FIELDS = frozenset({"data", "text", "to", "from", "number"})
 NAMES_FIX = "use names of CloudEvents 1.0: small letters and digits"
 _NAME = re.compile(r"[a-z0-9]{1,40}")
-HOLD_FIX = "leave it out: there is no such hold"
 SEGMENTS_FIX = "give either text or segments"
-_HELD_TYPES = frozenset({"usage.call", "usage.sms", "usage.whatsapp", "usage.voicemail"})
 _UNKNOWN_TYPE = frozenset({"union_tag_invalid", "union_tag_not_found"})
 Checks = Mapping[str, Callable[[Any], object]]
 
@@ -106,8 +104,6 @@ def _meaning_problems(given: Mapping[str, Any]) -> Iterator[FieldProblem]:
     data = given.get("data")
     if not isinstance(data, Mapping):
         return
-    if data.get("hold_id") is not None and given.get("type") in _HELD_TYPES:
-        yield FieldProblem("data.hold_id", shown(data["hold_id"]), HOLD_FIX)
     if (
         given.get("type") == "usage.sms"
         and data.get("text") is None

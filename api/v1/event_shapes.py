@@ -98,11 +98,15 @@ class Data(BaseModel, ABC):
 class HeldData(Data):
     """Data of usage that a hold may have reserved money for."""
 
-    hold_id: Annotated[str | None, Field(max_length=36)] = None
+    hold_id: Annotated[
+        Word | None, Field(max_length=36, description="The hold that this settles.")
+    ] = None
 
-    def _refuse_hold(self) -> None:
-        if self.hold_id is not None:
-            raise InputError("data.hold_id", self.hold_id, "leave it out: there is no such hold")
+    def _shared(
+        self, source: str, event_id: str, at: datetime, number: str | None = None, field: str = "to"
+    ) -> dict[str, Any]:
+        shared = super()._shared(source, event_id, at, number, field)
+        return {**shared, "hold_id": self.hold_id} if self.hold_id is not None else shared
 
 
 class CallData(HeldData):
@@ -119,7 +123,6 @@ class CallData(HeldData):
 
     def event(self, source: str, event_id: str, at: datetime) -> CallEvent:
         """The call; an unanswered one has no talk time, however long it rang."""
-        self._refuse_hold()
         is_inbound = self.direction == "inbound"
         number, field = (self.from_, "from") if is_inbound else (self.to, "to")
         return CallEvent(
@@ -143,7 +146,6 @@ class SmsData(HeldData):
 
     def event(self, source: str, event_id: str, at: datetime) -> SmsEvent:
         """The message with its segments counted."""
-        self._refuse_hold()
         if (self.text is None) == (self.segments is None):
             given = "none" if self.text is None else "both"
             raise InputError("data.segments", given, "give either text or segments")
@@ -167,7 +169,6 @@ class WhatsAppData(HeldData):
 
     def event(self, source: str, event_id: str, at: datetime) -> WhatsAppEvent:
         """The message or conversation."""
-        self._refuse_hold()
         return WhatsAppEvent(
             **self._shared(source, event_id, at, self.to), category=self.category, unit=self.unit,
             status=self.status,
@@ -183,7 +184,6 @@ class VoicemailData(HeldData):
 
     def event(self, source: str, event_id: str, at: datetime) -> VoicemailEvent:
         """The drop."""
-        self._refuse_hold()
         return VoicemailEvent(
             **self._shared(source, event_id, at, self.to), kind=self.kind, status=self.status
         )

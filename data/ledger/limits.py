@@ -19,6 +19,7 @@ from billing.caps import LONGEST_OVERRIDE, Cap, Limits, Override, check_caps, ch
 from billing.errors import NotFoundError
 from billing.pauses import present_windows
 from data.access.audit import LONGEST_DETAIL, record
+from data.changes import mark_changed
 from data.ledger.counters import set_ceilings
 from data.ledger.limit_book import add_override, end_override, read_limits, save_limits
 from data.ledger.pausing import Moment, Turned, turn
@@ -84,6 +85,7 @@ def _apply(
     }  # fmt: skip
     ceilings = {window: limits.ceiling(window, at) for window in windows}
     set_ceilings(connection, account.id, ceilings)
+    mark_changed(connection, account.id)  # its gauges do, even if nothing is paused or resumed
     return turn(connection, Moment(account, limits, posted_micros, at))
 
 

@@ -17,10 +17,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from billing.clock import Clock
-from billing.errors import NotFoundError
-from billing.webhooks import Attempt, Delivery, DeliveryState, Topic, next_try
+from billing.webhooks import DeliveryState, next_try
 from data import tables as t
-from data.access.audit import record
 from data.database import Database
 from data.lease import Writes
 from data.sealed import SealError
@@ -29,7 +27,6 @@ from data.webhooks.sending import Answered, Message, Sender
 
 AT_ONCE = 8  # endpoints
 MOST_IN_A_ROW = 50  # messages of one endpoint, before others have their turn
-MOST_SHOWN = 200
 _deliveries, _messages = t.webhook_deliveries.c, t.webhook_messages.c
 _log = logging.getLogger(__name__)
 
@@ -159,58 +156,6 @@ class Deliverer:
         if state is DeliveryState.PARKED:
             _log.warning("a webhook of %s was given up after a day", row.account_id)
         return state
-
-
-def replay(
-    connection: Connection, account_id: str, delivery_id: str, actor: str, at: datetime
-) -> None:
-    """Sends a delivery again, whatever became of it. Errors: ``NotFoundError``."""
-    again = connection.execute(
-        update(t.webhook_deliveries)
-        .where(_deliveries.id == delivery_id, _deliveries.account_id == account_id)
-        .values(
-            state=DeliveryState.WAITING.value, next_at=at, done_at=None, created_at=at,
-        )
-    )  # fmt: skip
-    if not again.rowcount:
-        raise NotFoundError("There is no such delivery in this account.")
-    record(connection, at, actor, account_id, "webhook.replayed", {"delivery_id": delivery_id})
-
-
-def read_deliveries(
-    connection: Connection, account_id: str, endpoint_id: str, most: int = MOST_SHOWN
-) -> Sequence[Delivery]:
-    """The newest deliveries of an endpoint."""
-    rows = connection.execute(
-        select(t.webhook_deliveries, _messages.topic)
-        .join(t.webhook_messages, _messages.id == _deliveries.message_id)
-        .where(_deliveries.account_id == account_id, _deliveries.endpoint_id == endpoint_id)
-        .order_by(_deliveries.sequence.desc())
-        .limit(most)
-    )
-    return [
-        Delivery(
-            row.id, row.endpoint_id, row.message_id, Topic(row.topic), row.sequence,
-            DeliveryState(row.state), row.attempt_count, row.created_at, row.next_at,
-            row.done_at, row.last_status, row.last_error,
-        )
-        for row in rows
-    ]  # fmt: skip
-
-
-def read_attempts(connection: Connection, account_id: str, delivery_id: str) -> Sequence[Attempt]:
-    """Every try of a delivery, oldest first; none of another account's."""
-    attempts = t.webhook_attempts.c
-    rows = connection.execute(
-        select(t.webhook_attempts)
-        .join(t.webhook_deliveries, _deliveries.id == attempts.delivery_id)
-        .where(attempts.delivery_id == delivery_id, _deliveries.account_id == account_id)
-        .order_by(attempts.number)
-    )
-    return [
-        Attempt(row.number, row.at, row.status, row.error, row.answer, row.milliseconds)
-        for row in rows
-    ]
 
 
 def _next_of(connection: Connection, endpoint_id: str) -> Row[*tuple[Any, ...]] | None:
