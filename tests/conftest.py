@@ -36,7 +36,7 @@ LONGEST = (
     "test_app_commands", "test_api_faults_clock", "test_data_nightly", "test_data_demo_loading",
     "test_data_closing", "test_data_verify", "test_api_workers", "test_api_stop",
     "test_data_import_export", "test_data_readings", "test_data_jobs", "test_data_backup_live",
-    "test_data_reader",
+    "test_data_reader", "test_api_v1_holds_race",
 )  # fmt: skip
 
 

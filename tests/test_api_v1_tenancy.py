@@ -107,6 +107,24 @@ ROUTES = {
     ("GET", "/pauses"): Policy("usage:read", or_scope="limits:write"),
     ("POST", "/pauses/{pause_id}/override"): NO_PAUSE,
     ("DELETE", "/pauses/{pause_id}/override"): replace(NO_PAUSE, body=None),
+    ("GET", "/webhooks"): Policy("account:write"),
+    ("POST", "/webhooks"): Policy(
+        "account:write", own=201, stolen=201, free=201,
+        body={"url": "https://platform.example/hooks"},
+    ),
+    **{
+        call: replace(NO_PAUSE, scope="account:write", body=None)  # theirs: test_api_v1_webhooks
+        for call in (
+            ("GET", "/webhooks/{webhook_id}"), ("DELETE", "/webhooks/{webhook_id}"),
+            ("POST", "/webhooks/{webhook_id}/rotate"), ("POST", "/webhooks/{webhook_id}/test"),
+            ("GET", "/webhooks/{webhook_id}/deliveries"),
+            ("POST", "/webhooks/deliveries/{delivery_id}/replay"),
+        )
+    },
+    ("GET", "/webhooks/deliveries/{delivery_id}/attempts"): Policy("account:write"),  # none
+    ("PATCH", "/webhooks/{webhook_id}"): replace(
+        NO_PAUSE, scope="account:write", body={"is_on": False}
+    ),
 }  # fmt: skip
 # For support and administrators alone, whatever an account's own key may do: test_api_v1_wallet.
 STAFF = {
@@ -140,6 +158,8 @@ class World:
         kind = "call" if template.startswith("/calls") else "message"
         template = template.replace("{approval_id}", "no-such-request")
         template = template.replace("{pause_id}", "no-such-pause")
+        template = template.replace("{webhook_id}", "no-such-webhook")
+        template = template.replace("{delivery_id}", "no-such-delivery")
         hold_id = self.hold_ids.get(template.rpartition("/")[2], self.hold_ids["extend"])
         template = template.replace("{hold_id}", hold_id)
         return template.replace("{id}", self.line_id).replace("{event:path}", f"{SECRET}-{kind}")

@@ -164,6 +164,19 @@ def test_a_failing_job_fails_alone(writer: Writer, database: Database):
     assert facts(database) == {"a", "b", "c"}
 
 
+def test_who_gives_up_meanwhile_harms_nobody(writer: Writer, database: Database):
+    gate, held = hold(writer)
+    given_up, others = writer.submit(note("given up")), writer.submit(note("kept"))
+    piece = writer.submit_bulk("acme", [(note("bulk"), 1)], each)[0]
+    assert given_up.cancel()
+    assert piece.cancel()
+    gate.opened.set()
+    assert others.result(PATIENCE_SECONDS) == "kept"
+    assert not held.cancel(), "what is being done can't be given up"
+    assert writer.write(note("later")) == "later"
+    assert facts(database) == {"kept", "later"}
+
+
 def test_what_waits_shares_one_commit(writer: Writer, database: Database):
     commits: list[int] = []
     gate, held = hold(writer)

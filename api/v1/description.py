@@ -32,6 +32,7 @@ TAGS = [
     {"name": "Wallet", "description": "The balance and what moves it."},
     {"name": "Holds", "description": "Asked before work begins, settled when it has happened."},
     {"name": "Limits", "description": "What may be spent, and what stands still."},
+    {"name": "Webhooks", "description": "Where the platform is told of pauses and resumes."},
 ]
 SUMMARIES = {  # what a call does, by its operation id
     "take_events": "Send usage events", "read_usage": "Sum usage and cost",
@@ -48,6 +49,11 @@ SUMMARIES = {  # what a call does, by its operation id
     "read_limits": "Read limits and how they stand", "set_limits": "Set all limits",
     "backtest_limit": "Try a limit on the last 90 days", "list_pauses": "List pauses",
     "override_pause": "Override a pause", "end_override": "Take an override back",
+    "list_webhooks": "List webhooks", "add_webhook": "Add a webhook",
+    "read_webhook": "Read one webhook", "change_webhook": "Change a webhook",
+    "remove_webhook": "Remove a webhook", "rotate_secret": "Make a new secret",
+    "test_webhook": "Send a test message", "list_deliveries": "List a webhook's deliveries",
+    "list_attempts": "List every try of a delivery", "replay_delivery": "Send a delivery again",
 }  # fmt: skip
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _RETRY = {
