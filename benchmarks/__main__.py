@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import browsing, importing, ingesting, rendering, streaming
+from benchmarks import browsing, holding, importing, ingesting, rendering, streaming
 from benchmarks.tables import RESULTS, Results, machine, show, write
 
 
@@ -19,6 +19,7 @@ class Name(StrEnum):
     IMPORTING = "importing"
     RENDERING = "rendering"
     INGESTING = "ingesting"
+    HOLDING = "holding"
     STREAMING = "streaming"
     BROWSING = "browsing"
 
@@ -47,6 +48,9 @@ def main(
         if only in (None, Name.INGESTING):
             count = lines or ingesting.EVENT_COUNT
             found.append(ingesting.measure(Path(folder) / "ingesting", count))
+        if only in (None, Name.HOLDING):
+            count = lines or holding.PAIR_COUNT
+            found.append(holding.measure(Path(folder) / "holding", count))
         if only in (None, Name.STREAMING):
             found.append(streaming.measure(Path(folder) / "streaming"))
         if only in (None, Name.BROWSING):

@@ -8,9 +8,11 @@ own days. Must not know holds, pauses or where anything is stored. Amounts are m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
+from typing import NamedTuple
 
 from billing.errors import InputError
 from billing.limits import limit
@@ -55,8 +57,7 @@ class Inbound(StrEnum):
     STOP = "stop"
 
 
-@record()
-class Window:
+class Window(NamedTuple):
     """What a counter counts: one kind of span, its first local day, and a campaign if it has one.
 
     ``kind``: the kind of cap that bounds it. A campaign's span has no end and starts on
@@ -83,6 +84,7 @@ def span_of(window: Window) -> Period | None:
     return find(window.start_on) if find else None
 
 
+@lru_cache(maxsize=4_096)  # asked several times for each decision and charge
 def windows_of(day: date, campaign: str | None) -> tuple[Window, ...]:
     """Every window in which something on a local day counts, in the order of ``CapKind``."""
     spans = tuple(Window(kind, find(day).start) for kind, find in _SPANS.items())
@@ -145,12 +147,16 @@ class Limits:
     is_on: bool = True
     inbound: Inbound = Inbound.CONTINUE
     version: int = 0
+    # Those that are in force: a decision asks for several, and there may be a thousand budgets.
+    _in_force: Mapping[tuple[CapKind, str], Cap] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        in_force = {cap.key: cap for cap in self.caps if cap.is_on and self.is_on}
+        object.__setattr__(self, "_in_force", in_force)
 
     def cap(self, kind: CapKind, campaign: str = "") -> Cap | None:
         """A cap that is switched on, while limits are."""
-        if not self.is_on:
-            return None
-        return next((cap for cap in self.caps if cap.key == (kind, campaign) and cap.is_on), None)
+        return self._in_force.get((kind, campaign))
 
     def ceiling(self, window: Window, at: datetime) -> int | None:
         """Up to how much a window may be filled at an instant; none: as much as it takes."""
@@ -166,6 +172,8 @@ class Limits:
 
     def override(self, window: Window, at: datetime) -> Override | None:
         """What is in force over a window's cap; the newest of several."""
+        if not self.overrides:
+            return None
         valid = [
             each for each in self.overrides
             if (each.kind, each.campaign) == (window.kind, window.campaign) and each.holds_at(at)

@@ -9,7 +9,6 @@ Amounts are micros of the account's currency.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
@@ -208,7 +207,7 @@ class Bound:
     resets_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Standing:
     """What a decision is made from: everything of the account that bears on one request.
 
@@ -276,10 +275,10 @@ def decide(
     if standing.paused_by is not None:
         return Denied(Rule.PAUSED, f"Paused: {standing.paused_by}.")
     amount = cost.whole(request.wanted)
-    for most, room, denial in _rooms(request, standing, held, amount):
+    for rule, most, room, bound in _rooms(request, standing, held, amount):
         amount = cost.affords(room, min(amount, most)) if room is not None else min(amount, most)
         if amount <= had:
-            return denial
+            return _denial(rule, standing, held, bound)
     micros = max(0, cost.cost_micros(amount) - held)
     if _comes_anyway(request, standing):
         micros = min(micros, max(0, standing.available_micros))
@@ -293,38 +292,38 @@ def _comes_anyway(request: HoldRequest, standing: Standing) -> bool:
 
 def _rooms(
     request: HoldRequest, standing: Standing, held: int, wanted: int
-) -> Iterator[tuple[int, int | None, Denied]]:
-    """Each rule in order: the most seconds or units, the money for the whole, and its denial."""
+) -> Iterator[tuple[Rule, int, int | None, Bound | None]]:
+    """Each rule in order: the most seconds or units, and the money for the whole."""
     if not _comes_anyway(request, standing):
-        yield (
-            wanted, held + standing.available_micros,
-            Denied(
-                Rule.BALANCE, "The available balance doesn't cover it: add credit.",
-                reserved_micros=standing.reserved_micros, limit_micros=standing.posted_micros,
-            ),
-        )  # fmt: skip
+        yield Rule.BALANCE, wanted, held + standing.available_micros, None
     if request.kind.is_call:
-        yield (
-            min(wanted, standing.call_seconds or wanted), standing.call_micros,
-            Denied(
-                Rule.PER_CALL, "One call may not cost as much, or last as long.",
-                limit_micros=standing.call_micros, reserved_micros=held,
-            ),
-        )  # fmt: skip
+        most = min(wanted, standing.call_seconds or wanted)
+        yield Rule.PER_CALL, most, standing.call_micros, None
     if not request.kind.is_outbound:
         return
     for bound in standing.bounds:
         if bound.ceiling_micros is not None:
-            counted = bound.counted
-            yield (
-                wanted, held + bound.ceiling_micros - counted.used_micros,
-                Denied(
-                    Rule(bound.window.kind.value),
-                    f"The {bound.window.kind.label.lower()} has no room for it.",
-                    counted.spent_micros, counted.reserved_micros, bound.ceiling_micros,
-                    bound.resets_at,
-                ),
-            )  # fmt: skip
+            room = held + bound.ceiling_micros - bound.counted.used_micros
+            yield Rule(bound.window.kind.value), wanted, room, bound
+
+
+def _denial(rule: Rule, standing: Standing, held: int, bound: Bound | None) -> Denied:
+    """The answer of the rule that leaves no room, with its figures."""
+    if bound is not None:
+        counted = bound.counted
+        return Denied(
+            rule, f"The {bound.window.kind.label.lower()} has no room for it.",
+            counted.spent_micros, counted.reserved_micros, bound.ceiling_micros, bound.resets_at,
+        )  # fmt: skip
+    if rule is Rule.BALANCE:
+        return Denied(
+            rule, "The available balance doesn't cover it: add credit.",
+            reserved_micros=standing.reserved_micros, limit_micros=standing.posted_micros,
+        )  # fmt: skip
+    return Denied(
+        rule, "One call may not cost as much, or last as long.",
+        reserved_micros=held, limit_micros=standing.call_micros,
+    )  # fmt: skip
 
 
 def _warnings(bounds: Sequence[Bound], micros: int) -> Iterator[Warning_]:

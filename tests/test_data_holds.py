@@ -1,5 +1,6 @@
 """Holds on a real ledger: what is set aside, given back, charged, and what denies it."""
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,9 +10,10 @@ import pytest
 from sqlalchemy import text
 
 from billing.errors import InputError, NotFoundError
+from billing.holds import HoldKind, HoldRequest
 from billing.movements import Action, Movement
 from data import tables as t
-from data.ledger.hold_answers import HoldClosedError
+from data.ledger.hold_answers import HoldClosedError, Settle
 from data.ledger.idempotency import MismatchError
 from tests.builders import at, call, sms
 from tests.hold_ledger import Holding, cap, proved_holding
@@ -315,3 +317,35 @@ def test_credit_that_expires_stays_for_the_holds_it_allowed(ledger: Holding):
     (row,) = ledger.rows(t.balances, "acme")
     assert (row.posted_micros, row.reserved_micros) == (30_000, 30_000)
     assert ledger.settle(hold_id, segments=3)["balance"]["paid_micros"] == 0, "no debt"
+
+
+def test_lapsed_credit_that_a_hold_gives_back_allows_nothing(ledger: Holding):
+    ledger.move(Movement(Action.ADJUSTMENT, -1_000_000, "all of it"))
+    ends = ledger.clock.at + timedelta(minutes=5)
+    ledger.move(Movement(Action.GRANT, 50_000, "a gift", expires_at=ends))
+    hold_id = ledger.ask("sms", 5)["hold_id"]
+    ledger.clock.at += timedelta(minutes=15)
+    assert ledger.ask("sms")["decision"] == "denied", "it came back, and has lapsed"
+    assert state_of(ledger, hold_id) == "expired"
+    assert ledger.posted() == 0
+
+
+# --- together ------------------------------------------------------------------------------------
+def test_what_a_settlement_fills_pauses_what_waits_beside_it(ledger: Holding):
+    ledger.limit(cap("daily", 5 * PRICE))
+    hold_id = ledger.ask("sms", 2)["hold_id"]
+    gate = threading.Event()
+    ledger.writer.submit(lambda _: gate.wait(30))
+    event = sms("m1", ledger.clock.at, 5, hold_id=hold_id)
+    before, settled, after = (
+        ledger.decisions.submit("acme", item)
+        for item in (
+            HoldRequest("r1", HoldKind.SMS), Settle(event, ledger.clock.at),
+            HoldRequest("r2", HoldKind.SMS),
+        )
+    )  # fmt: skip
+    gate.set()
+    assert before.result(30)["decision"] == "allowed"
+    assert settled.result(30)["cost_micros"] == 5 * PRICE
+    assert after.result(30)["rule"] == "paused", "not daily: the window is full by now"
+    assert ledger.pauses() == [("daily", "", None)]

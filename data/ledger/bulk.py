@@ -56,6 +56,11 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
         connection.exec_driver_sql(insert_sql(table, dialect), list(rows[first:]))
 
 
+def placeholder(dialect: str) -> str:
+    """What stands for a value in a statement of the driver's own."""
+    return _PLACEHOLDER.get(dialect, "%s")
+
+
 @cache
 def bulk_columns(table: Table) -> tuple[str, ...]:
     """The columns a tuple has to follow: all but the one the database counts by itself."""
@@ -66,7 +71,7 @@ def bulk_columns(table: Table) -> tuple[str, ...]:
 def insert_sql(table: Table, dialect: str, row_count: int = 1) -> str:
     """The statement that stores so many of such tuples, one after another in one row of binds."""
     names, insert = bulk_columns(table), _INSERT.get(dialect, "INSERT")
-    marks = ", ".join([_PLACEHOLDER.get(dialect, "%s")] * len(names))
+    marks = ", ".join([placeholder(dialect)] * len(names))
     rows = ", ".join([f"({marks})"] * row_count)
     return f"{insert} INTO {table.name} ({', '.join(names)}) VALUES {rows}"
 
@@ -105,20 +110,38 @@ def known_among(
 
     The statement is made once for each column: making it costs more than running it.
     """
-    if not values:
-        return set()
+    return {row[0] for row in _found(connection, column, values, (column,), keys)}
+
+
+def rows_among(
+    connection: Connection, column: Column[Any], values: Collection[str], *shown: Column[Any],
+    **keys: str,
+) -> list[Any]:  # fmt: skip
+    """The rows in which a column has one of the values; ``shown``: of them, none: all columns."""
+    columns = shown or tuple(column.table.columns)
+    return _found(connection, column, values, columns, keys)
+
+
+def _found(
+    connection: Connection, column: Column[Any], values: Collection[str],
+    shown: tuple[Column[Any], ...], keys: dict[str, str],
+) -> list[Any]:  # fmt: skip
     dialect = connection.dialect.name
     if dialect == "postgresql":  # it can't hold a NUL, and refuses to look for one
         values = [value for value in values if "\0" not in value]
         if any("\0" in key for key in keys.values()):
-            return set()
+            return []
+    if not values:
+        return []
     bound: Any = json.dumps(list(values)) if dialect == "sqlite" else list(values)
-    statement = _among(dialect, column, tuple(keys))
-    return set(connection.scalars(statement, {**keys, "wanted": bound}))
+    statement = _among(dialect, column, shown, tuple(keys))
+    return list(connection.execute(statement, {**keys, "wanted": bound}))
 
 
 @cache
-def _among(dialect: str, column: Column[Any], keys: tuple[str, ...]) -> Select[Any]:
+def _among(
+    dialect: str, column: Column[Any], shown: tuple[Column[Any], ...], keys: tuple[str, ...]
+) -> Select[Any]:
     if dialect == "sqlite":
         wanted: BindParameter[Any] = bindparam("wanted")
         items = func.json_each(wanted).table_valued("value")
@@ -126,7 +149,7 @@ def _among(dialect: str, column: Column[Any], keys: tuple[str, ...]) -> Select[A
     else:
         is_wanted = column == any_(bindparam("wanted", type_=ARRAY(Text)))
     own = [column.table.c[name] == bindparam(name) for name in keys]
-    return select(column).where(*own, is_wanted)
+    return select(*shown).where(*own, is_wanted)
 
 
 def is_one_of(

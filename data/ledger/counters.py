@@ -8,6 +8,7 @@ Callers hold the lock on the account's balance.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,19 +16,26 @@ from datetime import date
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, bindparam, select, text
+from sqlalchemy import Connection, TextClause, text
 
-from billing.caps import Counted, Counts, Window, windows_of
-from data import tables as t
+from billing.caps import NOTHING, Counted, Counts, Window, windows_of
 from data.ledger.bulk import StoredDays
 
-_counters = t.cap_counters.c
-_READ = select(_counters.spent_micros, _counters.reserved_micros).where(
-    _counters.account_id == bindparam("account"),
-    _counters.kind == bindparam("kind"),
-    _counters.start_on == bindparam("start_on"),
-    _counters.campaign_id == bindparam("campaign"),
-)
+# Any number of windows in one statement: an account may have a budget for each of many campaigns.
+_READ = {
+    "sqlite": text(
+        "SELECT c.kind, c.start_on, c.campaign_id, c.spent_micros, c.reserved_micros "
+        "FROM json_each(:windows) w JOIN cap_counters c ON c.account_id = :account "
+        "AND c.kind = w.value ->> 0 AND c.start_on = w.value ->> 1 "
+        "AND c.campaign_id = w.value ->> 2"
+    ),
+    "postgresql": text(
+        "SELECT c.kind, CAST(c.start_on AS VARCHAR), c.campaign_id, c.spent_micros, "
+        "c.reserved_micros FROM json_array_elements(CAST(:windows AS json)) w "
+        "JOIN cap_counters c ON c.account_id = :account AND c.kind = w ->> 0 "
+        "AND c.start_on = CAST(w ->> 1 AS date) AND c.campaign_id = w ->> 2"
+    ),
+}
 # Made empty first: SQLite checks what an upsert would insert even where it then updates.
 _MAKE = text(
     "INSERT INTO cap_counters (account_id, kind, start_on, campaign_id, spent_micros, "
@@ -119,15 +127,36 @@ class CapCounters:
 
     def counted(self, window: Window) -> Counted:
         """What a window has, with all that was changed here."""
-        known = self._known.get(window)
-        if known is None:
-            known = self._known[window] = self._read(window)
-        return known
+        if window not in self._known:
+            self.look_up((window,))
+        return self._known[window]
+
+    def look_up(self, windows: Iterable[Window]) -> None:
+        """Reads windows for all that follows."""
+        unknown = [window for window in windows if window not in self._known]
+        if not unknown:
+            return
+        keys = [(each.kind.value, each.start_on.isoformat(), each.campaign) for each in unknown]
+        given = {"account": self._account_id, "windows": json.dumps(keys)}
+        rows = self._connection.execute(_READ[self._connection.dialect.name], given)
+        stored = {(row[0], row[1], row[2]): Counted(row[3], row[4]) for row in rows}
+        changes = self._changes()
+        for window, key in zip(unknown, keys, strict=True):
+            found, change = stored.get(key), changes.get(window)
+            if found is not None:
+                self._present.add(window)
+            known = found or NOTHING
+            if change is not None:
+                known = Counted(
+                    known.spent_micros + change.spent, known.reserved_micros + change.reserved
+                )
+            self._known[window] = known
 
     def flush(self) -> None:
         """Writes what changed. Errors: ``IntegrityError`` for a hold above a ceiling."""
         rows: dict[str, list[dict[str, Any]]] = {_CHANGE: [], _GRANT: []}
-        for window, change in self._changes().items():
+        changes = self._changes()
+        for window, change in changes.items():
             total = change.spent + change.reserved
             row = self._key(window) | {
                 "spent": change.spent, "reserved": change.reserved, "total": total,
@@ -137,9 +166,9 @@ class CapCounters:
                 rows[_GRANT].append(row | {"ceiling": change.ceiling})
             elif change.spent or change.reserved:
                 rows[_CHANGE].append(row)
-        changed = [self._key(window) for window in self._changes() if window not in self._present]
-        if changed:
-            self._connection.execute(_MAKE, changed)
+        new = [self._key(window) for window in changes if window not in self._present]
+        if new:
+            self._connection.execute(_MAKE, new)
         for statement, given in rows.items():
             if given:
                 dialect = self._connection.dialect.name
@@ -170,27 +199,18 @@ class CapCounters:
                     known.spent_micros + spent, known.reserved_micros + reserved
                 )
 
-    def _read(self, window: Window) -> Counted:
-        """A window as it is stored, and what is waiting to be written to it."""
-        row = self._connection.execute(_READ, self._key(window, is_raw=False)).first()
-        if row is not None:
-            self._present.add(window)
-        change = self._changes().get(window, _Change())
-        stored = Counted(row.spent_micros, row.reserved_micros) if row else Counted()
-        return Counted(stored.spent_micros + change.spent, stored.reserved_micros + change.reserved)
-
-    def _key(self, window: Window, *, is_raw: bool = True) -> dict[str, Any]:
-        start_on = self._stored_days[window.start_on] if is_raw else window.start_on
+    def _key(self, window: Window) -> dict[str, Any]:
         return {
-            "account": self._account_id, "kind": window.kind.value, "start_on": start_on,
-            "campaign": window.campaign,
+            "account": self._account_id, "kind": window.kind.value,
+            "start_on": self._stored_days[window.start_on], "campaign": window.campaign,
         }  # fmt: skip
 
 
 def read_counts(connection: Connection, account_id: str, windows: Iterable[Window]) -> Counts:
     """What windows of an account have, as it is stored."""
-    counters = CapCounters(connection, account_id)
-    return {window: counters.counted(window) for window in windows}
+    counters, wanted = CapCounters(connection, account_id), list(windows)
+    counters.look_up(wanted)
+    return {window: counters.counted(window) for window in wanted}
 
 
 def set_ceilings(

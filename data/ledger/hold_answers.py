@@ -14,7 +14,7 @@ from typing import Any
 
 from billing.errors import ProductError
 from billing.events import UsageEvent
-from billing.holds import Decision, Denied, HoldKind, HoldRequest, HoldState
+from billing.holds import Decision, Denied, HoldRequest
 from data.ledger.hold_book import Hold
 from data.ledger.idempotency import MismatchError
 
@@ -58,10 +58,18 @@ class Release:
 Item = HoldRequest | Extend | Settle | Release
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_IN_ORDER = json.JSONEncoder(separators=(",", ":"))
+
+
 def digest_of(request: Mapping[str, object]) -> str:
     """What is equal for equal requests."""
-    text = json.dumps(request, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_ENCODER.encode(request).encode()).hexdigest()
+
+
+def encoded(answer: Answer) -> str:
+    """An answer as it is kept."""
+    return _IN_ORDER.encode(answer)
 
 
 def first_answer(known: tuple[str, str], digest: str, field: str) -> Answer:
@@ -98,17 +106,6 @@ def state_of(hold: Hold) -> Answer:
         "hold_id": hold.id, "state": hold.state.value, "held_micros": hold.held_micros,
         "cost_micros": hold.cost_micros, "closed_at": _iso(hold.closed_at),
     }  # fmt: skip
-
-
-def opened(row: Mapping[str, Any]) -> Hold:
-    """The hold of a row that is about to be written."""
-    return Hold(
-        row["id"], row["account_id"], row["request_id"], HoldKind(row["kind"]),
-        row["campaign_id"], row["consumer_id"], row["rate_id"], row["once_micros"],
-        HoldState(row["state"]), row["held_micros"], row["amount"], row["decided_at"],
-        row["cap_on"], row["expires_at"], row["closed_at"], None, None, row["request_hash"],
-        row["answer"], is_new=True,
-    )  # fmt: skip
 
 
 def _iso(at: datetime | None) -> str | None:

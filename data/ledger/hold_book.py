@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select
 
 from billing.errors import InputError
 from billing.events import CallEvent, SmsEvent, UsageEvent, VoicemailEvent, WhatsAppEvent
 from billing.holds import HoldKind, HoldState
+from billing.records import record
 from data import tables as t
-from data.ledger.bulk import is_one_of
+from data.columns import to_micros
+from data.ledger.bulk import StoredDays, insert_rows, placeholder, rows_among
 from data.ledger.counters import CapCounters
 from data.ledger.wallet import OpenWallet
 
@@ -34,22 +36,15 @@ _DUE = select(t.holds).where(
     t.holds.c.state == HoldState.OPEN.value,
     t.holds.c.expires_at <= bindparam("at"),
 )
+# Of the driver's own, a row each: a batch closes dozens.
 _CLOSE = (
-    update(t.holds)
-    .where(t.holds.c.id == bindparam("hold"), t.holds.c.state == HoldState.OPEN.value)
-    .values(
-        state=bindparam("to_state"), closed_at=bindparam("at"), event_id=bindparam("event"),
-        cost_micros=bindparam("cost"),
-    )
-)  # fmt: skip
+    "UPDATE holds SET state = {0}, closed_at = {0}, event_id = {0}, cost_micros = {0} "
+    "WHERE id = {0} AND state = 'open'"
+)
 _EXTEND = (
-    update(t.holds)
-    .where(t.holds.c.id == bindparam("hold"), t.holds.c.state == HoldState.OPEN.value)
-    .values(
-        held_micros=bindparam("held"), amount=bindparam("to_amount"),
-        limit_at=bindparam("limit"), expires_at=bindparam("expires"), told_limit_at=None,
-    )
-)  # fmt: skip
+    "UPDATE holds SET held_micros = {0}, amount = {0}, limit_at = {0}, expires_at = {0}, "
+    "told_limit_at = NULL WHERE id = {0} AND state = 'open'"
+)
 
 
 @dataclass(slots=True)
@@ -75,10 +70,15 @@ class Hold:
     cost_micros: int | None
     request_hash: str
     answer: str
-    is_new: bool = False
+    rule: str | None = None  # of a denial
+
+    @property
+    def limit_at(self) -> datetime:
+        """When a call that is open reaches its last second."""
+        return self.decided_at + timedelta(seconds=self.amount)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Backing:
     """What a hold means for the lines of its event: the day they count on for caps, and flags.
 
@@ -102,23 +102,25 @@ class HoldBook:
     connection: Connection
     wallet: OpenWallet
     counters: CapCounters
+    _days: StoredDays = field(init=False)
     expired: list[Hold] = field(default_factory=list)  # released as nobody settled them
     _known: dict[str, Hold | None] = field(default_factory=dict)
-    _new: list[dict[str, Any]] = field(default_factory=list)
-    _closed: list[dict[str, Any]] = field(default_factory=list)
-    _extended: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _new: list[tuple[Any, ...]] = field(default_factory=list)
+    _closed: list[tuple[Any, ...]] = field(default_factory=list)
+    _extended: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._days = StoredDays(self.connection)
 
     def look_up(self, ids: Collection[str]) -> None:
         """Finds holds of the account by id, for all that follows."""
         unknown = {each for each in ids if each not in self._known}
         if not unknown:
             return
-        own = t.holds.c.account_id == self.wallet.account.id
-        found = self.connection.execute(
-            select(t.holds).where(own, is_one_of(self.connection, t.holds.c.id, unknown))
-        )
         self._known.update(dict.fromkeys(unknown))
-        for row in found:
+        for row in rows_among(
+            self.connection, t.holds.c.id, unknown, account_id=self.wallet.account.id
+        ):
             self._known[row.id] = hold_of(row)
 
     def find(self, hold_id: str) -> Hold | None:
@@ -136,17 +138,26 @@ class HoldBook:
             self.expired.append(hold)
         return len(due)
 
-    def open(self, hold: Hold, row: dict[str, Any]) -> None:
+    def open(self, hold: Hold) -> None:
         """Keeps a new decision; of an allowed one the money is set aside already."""
         self._known[hold.id] = hold
-        self._new.append(row)
+        is_timed = hold.state is HoldState.OPEN and hold.kind.is_call
+        self._new.append(
+            (
+                hold.id, hold.account_id, hold.request_id, hold.request_hash, hold.kind.value,
+                hold.campaign, hold.consumer, hold.rate_id, hold.once_micros, hold.state.value,
+                hold.rule, hold.held_micros, hold.amount, to_micros(hold.decided_at),
+                self._days[hold.cap_on], _micros(hold.limit_at if is_timed else None),
+                _micros(hold.expires_at), _micros(hold.closed_at), None, None, None, hold.answer,
+            )
+        )  # fmt: skip
 
-    def extend(self, hold: Hold, limit_at: datetime, expires_at: datetime) -> None:
+    def extend(self, hold: Hold) -> None:
         """Writes what an open hold has now."""
-        self._extended[hold.id] = {
-            "hold": hold.id, "held": hold.held_micros, "to_amount": hold.amount,
-            "limit": limit_at, "expires": expires_at,
-        }  # fmt: skip
+        self._extended[hold.id] = (
+            hold.held_micros, hold.amount, to_micros(hold.limit_at), _micros(hold.expires_at),
+            hold.id,
+        )  # fmt: skip
 
     def backing(self, event: UsageEvent, at: datetime) -> Backing | None:
         """What an event's hold means for it; none for an event without one.
@@ -181,22 +192,21 @@ class HoldBook:
         hold.state, hold.closed_at = state, at
         self.wallet.reserve(-hold.held_micros)
         self.counters.release(hold.cap_on, hold.campaign, hold.held_micros)
-        self._closed.append(
-            {
-                "hold": hold.id, "to_state": state.value, "at": at, "event": hold.event_id,
-                "cost": hold.cost_micros,
-            }
-        )  # fmt: skip
+        self._closed.append((state.value, to_micros(at), hold.event_id, hold.cost_micros, hold.id))
 
     def flush(self) -> None:
         """Writes what changed; wallet and counters are written by their owners."""
         if self._new:
-            self.connection.execute(insert(t.holds), self._new)
-        if self._extended:
-            self.connection.execute(_EXTEND, list(self._extended.values()))
-        if self._closed:
-            self.connection.execute(_CLOSE, self._closed)
+            insert_rows(self.connection, t.holds, self._new)
+        for statement, rows in ((_EXTEND, [*self._extended.values()]), (_CLOSE, self._closed)):
+            if rows:
+                mark = placeholder(self.connection.dialect.name)
+                self.connection.exec_driver_sql(statement.format(mark), rows)
         self._new, self._closed, self._extended = [], [], {}
+
+
+def _micros(at: datetime | None) -> int | None:
+    return None if at is None else to_micros(at)
 
 
 def hold_of(row: Any) -> Hold:
@@ -205,7 +215,7 @@ def hold_of(row: Any) -> Hold:
         row.id, row.account_id, row.request_id, HoldKind(row.kind), row.campaign_id,
         row.consumer_id, row.rate_id, row.once_micros, HoldState(row.state), row.held_micros,
         row.amount, row.decided_at, row.cap_on, row.expires_at, row.closed_at, row.event_id,
-        row.cost_micros, row.request_hash, row.answer,
+        row.cost_micros, row.request_hash, row.answer, row.rule,
     )  # fmt: skip
 
 

@@ -6,10 +6,9 @@ leaves nothing behind. Must not know who asks, nor who else waits.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -21,7 +20,6 @@ from billing.holds import (
     Allowed,
     Bound,
     Decision,
-    Denied,
     HoldRequest,
     HoldState,
     Quote,
@@ -41,7 +39,7 @@ from billing.rates import Rate, RateBook, UnknownDestinationError
 from data import tables as t
 from data.access.audit import record
 from data.identity import Pseudonyms, new_id
-from data.ledger.bulk import is_one_of
+from data.ledger.bulk import rows_among
 from data.ledger.hold_answers import (
     Answer,
     Extend,
@@ -51,8 +49,8 @@ from data.ledger.hold_answers import (
     Settle,
     answer_of,
     digest_of,
+    encoded,
     first_answer,
-    opened,
     state_of,
 )
 from data.ledger.hold_book import Hold, HoldBook
@@ -63,6 +61,8 @@ from data.ledger.price_books import RateBooks
 from data.ledger.wallet import Posting
 
 DEFAULT_EXTENSION_SECONDS = 600
+# A window that a cap bounds: its ceiling, from how much on it warns, and when the next begins.
+_CapOn = tuple[Window, int | None, int | None, datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,6 @@ class HoldDesk:
         self._poster = Poster(connection, account, pseudonyms, now, is_live=True, books=books.rates)
         self._wallet, self._counters = self._poster.wallet, self._poster.counters
         self._holds: HoldBook = self._poster.holds
-        self._wallet.expire(
-            self._wallet.booked(Posting(now, now, now, account.today(now)))
-        )  # credit that has lapsed allows nothing
         self._holds.expire_due(now)
         self._limits: Limits = books.limits.of(connection, account.id, now)
         self._today = account.today(now)
@@ -100,34 +97,25 @@ class HoldDesk:
         self._extended: dict[tuple[str, str], tuple[str, str]] = {}
         self._extensions: list[dict[str, Any]] = []
         self._quotes: dict[tuple[str, str | None], Quote] = {}
+        self._capped: dict[tuple[date, str | None], list[_CapOn]] = {}
 
     def look_up(self, items: Sequence[Item]) -> None:
         """Finds what was decided before about any of them."""
+        holds, more, own = t.holds.c, t.hold_extensions.c, {"account_id": self._account.id}
         wanted = {each.request_id for each in items if isinstance(each, HoldRequest)}
-        if wanted:
-            holds = t.holds.c
-            found = self._connection.execute(
-                select(holds.request_id, holds.request_hash, holds.answer).where(
-                    holds.account_id == self._account.id,
-                    is_one_of(self._connection, holds.request_id, wanted),
-                )
-            )
-            self._answered.update({row[0]: (row[1], row[2]) for row in found})
+        asked = (holds.request_id, holds.request_hash, holds.answer)
+        for row in rows_among(self._connection, holds.request_id, wanted, *asked, **own):
+            self._answered[row[0]] = (row[1], row[2])
         extended = {each.hold_id for each in items if isinstance(each, Extend)}
-        if extended:
-            more = t.hold_extensions.c
-            rows = self._connection.execute(
-                select(more.hold_id, more.request_id, more.request_hash, more.answer).where(
-                    more.account_id == self._account.id,
-                    is_one_of(self._connection, more.hold_id, extended),
-                )
-            )
-            self._extended.update({(row[0], row[1]): (row[2], row[3]) for row in rows})
-        released = {each.hold_id for each in items if isinstance(each, Release)}
-        settled = {
-            each.event.hold_id for each in items if isinstance(each, Settle) and each.event.hold_id
-        }
-        self._holds.look_up(extended | released | settled)
+        shown = (more.hold_id, more.request_id, more.request_hash, more.answer)
+        for row in rows_among(self._connection, more.hold_id, extended, *shown, **own):
+            self._extended[row[0], row[1]] = (row[2], row[3])
+        self._holds.look_up(
+            extended | {each.hold_id for each in items if isinstance(each, Release)}
+        )
+        settled = [each.event for each in items if isinstance(each, Settle)]
+        if settled:
+            self._poster.look_up(settled)
 
     def take(self, item: Item) -> Answer:
         """The answer to one request. Errors: ``ProductError`` of many kinds; nothing is changed."""
@@ -145,29 +133,33 @@ class HoldDesk:
         if self._extensions:
             self._connection.execute(insert(t.hold_extensions), self._extensions)
             self._extensions = []
-        turn(self._connection, self._moment(), self._pauses)
+        turn(self._connection, self._moment(), self._pauses, self._counters)
 
     # --- authorize ---------------------------------------------------------------------------
     def _authorize(self, request: HoldRequest) -> Answer:
         check_request(request)
-        digest = digest_of(asdict(request))
+        digest = digest_of(
+            {
+                "amount": request.amount, "campaign": request.campaign,
+                "consumer": request.consumer, "kind": request.kind.value,
+                "request_id": request.request_id, "to": request.to,
+            }
+        )  # fmt: skip
         known = self._answered.get(request.request_id)
         if known is not None:
             return first_answer(known, digest, "request_id")
         decision, cost = self._decided(request)
-        row = self._row(request, digest, decision, cost)
-        answer: Answer = json.loads(row["answer"])
-        hold = opened(row)
+        hold, answer = self._made(request, digest, decision, cost)
         if isinstance(decision, Allowed):
             self._grant(request, self._today, decision.held_micros)
-        self._holds.open(hold, row)
-        self._answered[request.request_id] = (digest, row["answer"])
+        self._holds.open(hold)
+        self._answered[request.request_id] = (digest, hold.answer)
         return answer
 
     def _decided(self, request: HoldRequest) -> tuple[Decision, Quote | None]:
         if lacks_plan(request.kind, self._plan, self._today):
             return plan_denial(request.kind, self._plan), None
-        standing = self._standing(request)
+        standing = self._standing(request, self._today)
         if standing.paused_by is not None:  # asked before the destination
             return decide(request, _NO_COST, standing), None
         try:
@@ -184,40 +176,58 @@ class HoldDesk:
             self._quotes[key] = found
         return found
 
-    def _standing(self, request: HoldRequest, windows: Sequence[Window] | None = None) -> Standing:
-        """What bears on a request now. ``windows``: of an extension, those of its hold."""
+    def _standing(self, request: HoldRequest, day: date) -> Standing:
+        """What bears on a request now, which counts on a day."""
+        self._lapse()
         per_call = self._limits.cap(CapKind.PER_CALL)
         binding = per_call is not None and per_call.is_hard
         return Standing(
             self._wallet.posted_micros, self._wallet.reserved_micros,
-            self._bounds(windows or windows_of(self._today, request.campaign)),
+            self._bounds(day, request.campaign),
             paused_for(self._due(), request.kind, request.campaign, self._limits.inbound),
             per_call.limit_micros if per_call and binding else None,
             per_call.limit_seconds if per_call and binding else None,
             self._limits.inbound,
         )  # fmt: skip
 
-    def _bounds(self, windows: Sequence[Window]) -> list[Bound]:
-        bounds = []
-        for window in windows:
-            if self._limits.cap(window.kind, window.campaign) is not None:
-                bounds.append(
-                    Bound(
-                        window, self._counters.counted(window),
-                        self._limits.ceiling(window, self._now), self._limits.soft_limit(window),
-                        resets_at(window, self._account.zones),
-                    )
-                )  # fmt: skip
-        return bounds
+    def _bounds(self, day: date, campaign: str | None) -> list[Bound]:
+        self._counters.look_up(window for window, *_ in self._caps_on(day, campaign))
+        counted = self._counters.counted
+        return [
+            Bound(window, counted(window), ceiling, soft, ends)
+            for window, ceiling, soft, ends in self._caps_on(day, campaign)
+        ]
+
+    def _caps_on(self, day: date, campaign: str | None) -> list[_CapOn]:
+        """The caps over a day's windows: they stay as they are within a transaction."""
+        found = self._capped.get((day, campaign))
+        if found is None:
+            limits, zones = self._limits, self._account.zones
+            found = self._capped[day, campaign] = [
+                (
+                    window, limits.ceiling(window, self._now), limits.soft_limit(window),
+                    resets_at(window, zones),
+                )
+                for window in windows_of(day, campaign)
+                if limits.cap(window.kind, window.campaign) is not None
+            ]  # fmt: skip
+        return found
 
     def _grant(self, request: HoldRequest, day: date, micros: int) -> None:
         """Sets money aside for a request, in the windows of a day."""
         ceilings = None
         if request.kind.is_outbound:
-            windows = windows_of(day, request.campaign)
-            ceilings = {window: self._limits.ceiling(window, self._now) for window in windows}
+            capped = self._caps_on(day, request.campaign)
+            ceilings = {window: ceiling for window, ceiling, _, _ in capped}
         self._wallet.reserve(micros)
         self._counters.grant(day, request.campaign, micros, ceilings)
+
+    def _lapse(self) -> None:
+        """Takes out credit that has expired: it allows nothing, even once a hold gives it back."""
+        if self._wallet.has_lapsed(self._now):
+            now = self._now
+            self._wallet.expire(self._wallet.booked(Posting(now, now, now, self._today)))
+            self._reasons = None
 
     def _due(self) -> tuple[Reason, ...]:
         """What is paused at this moment of the transaction."""
@@ -230,32 +240,26 @@ class HoldDesk:
     def _moment(self) -> Moment:
         return Moment(self._account, self._limits, self._wallet.posted_micros, self._now)
 
-    def _row(
+    def _made(
         self, request: HoldRequest, digest: str, decision: Decision, cost: Quote | None
-    ) -> dict[str, Any]:
-        """A row of ``holds``."""
-        hold_id = new_id()
-        is_allowed = isinstance(decision, Allowed)
-        amount = decision.amount if isinstance(decision, Allowed) else 0
-        held = decision.held_micros if isinstance(decision, Allowed) else 0
-        expires_at = hold_ends_at(request.kind, amount, self._now) if is_allowed else None
-        is_timed = is_allowed and request.kind.is_call
+    ) -> tuple[Hold, Answer]:
+        """The decision as it is kept, and its answer."""
+        hold_id, kind, is_allowed = new_id(), request.kind, isinstance(decision, Allowed)
+        amount, held, rule = 0, 0, None
+        if isinstance(decision, Allowed):
+            amount, held = decision.amount, decision.held_micros
+        else:
+            rule = decision.rule.value
+        expires_at = hold_ends_at(kind, amount, self._now) if is_allowed else None
         answer = answer_of(hold_id, request, decision, held, amount, expires_at)
-        return {
-            "id": hold_id, "account_id": self._account.id, "request_id": request.request_id,
-            "request_hash": digest, "kind": request.kind.value,
-            "campaign_id": request.campaign, "consumer_id": request.consumer,
-            "rate_id": cost.rate.id if cost else None,
-            "once_micros": cost.once_micros if cost else 0,
-            "state": (HoldState.OPEN if is_allowed else HoldState.DENIED).value,
-            "rule": decision.rule.value if isinstance(decision, Denied) else None,
-            "held_micros": held, "amount": amount, "decided_at": self._now,
-            "cap_on": self._today,
-            "limit_at": self._now + timedelta(seconds=amount) if is_timed else None,
-            "expires_at": expires_at, "closed_at": None if is_allowed else self._now,
-            "event_id": None, "cost_micros": None, "told_limit_at": None,
-            "answer": json.dumps(answer, separators=(",", ":")),
-        }  # fmt: skip
+        hold = Hold(
+            hold_id, self._account.id, request.request_id, kind, request.campaign,
+            request.consumer, cost.rate.id if cost else None, cost.once_micros if cost else 0,
+            HoldState.OPEN if is_allowed else HoldState.DENIED, held, amount, self._now,
+            self._today, expires_at, None if is_allowed else self._now, None, None, digest,
+            encoded(answer), rule,
+        )  # fmt: skip
+        return hold, answer
 
     # --- extend, settle, release ----------------------------------------------------------------
     def _extend(self, item: Extend) -> Answer:
@@ -274,9 +278,8 @@ class HoldDesk:
             raise HoldClosedError(f"This hold is {hold.state.value}: authorize a new one.")
         wanted = hold.amount + (item.seconds or DEFAULT_EXTENSION_SECONDS)
         request = replace(request, amount=min(wanted, limit("call")))
-        windows = windows_of(hold.cap_on, hold.campaign)
         decision = decide(
-            request, self._quote_of(hold), self._standing(request, windows), hold.held_micros,
+            request, self._quote_of(hold), self._standing(request, hold.cap_on), hold.held_micros,
             hold.amount,
         )  # fmt: skip
         added = 0
@@ -287,7 +290,7 @@ class HoldDesk:
         answer = answer_of(
             hold.id, request, decision, hold.held_micros, hold.amount, hold.expires_at
         )
-        text = json.dumps(answer, separators=(",", ":"))
+        text = encoded(answer)
         self._extended[hold.id, item.request_id] = (digest, text)
         self._extensions.append(
             {
@@ -302,8 +305,7 @@ class HoldDesk:
         hold.held_micros += decision.held_micros
         hold.amount = decision.amount
         hold.expires_at = hold_ends_at(hold.kind, hold.amount, hold.decided_at)
-        limit_at = hold.decided_at + timedelta(seconds=hold.amount)
-        self._holds.extend(hold, limit_at, hold.expires_at)
+        self._holds.extend(hold)
 
     def _quote_of(self, hold: Hold) -> Quote:
         """What a hold's work costs, at the price at which it was allowed."""
@@ -318,7 +320,7 @@ class HoldDesk:
 
     def _settle(self, item: Settle) -> Answer:
         hold = self._found(item.event.hold_id or "")
-        (outcome,) = self._poster.post([item.event], item.received_at)
+        outcome = self._poster.take(item.event, item.received_at)
         if outcome.error is not None:
             raise outcome.error
         self._reasons = None  # what was charged may have filled a window
@@ -330,7 +332,7 @@ class HoldDesk:
         return {
             **state_of(hold), "is_duplicate": outcome.status == "duplicate",
             "event_id": outcome.event_id,
-            "lines": self._poster.lines_of(outcome.event_id) if outcome.event_id else [],
+            "lines": self._poster.last_lines(outcome.line_count),
             "balance": {
                 "available_micros": wallet.posted_micros - wallet.reserved_micros,
                 "paid_micros": wallet.posted_micros - promotional,

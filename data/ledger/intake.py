@@ -72,5 +72,6 @@ class Intake:
         outcomes = [poster.post(events, received_at) for events, received_at in pieces]
         poster.flush()
         limits = self._limits.of(connection, account_id, now)
-        turn(connection, Moment(account, limits, poster.wallet.posted_micros, now))
+        moment = Moment(account, limits, poster.wallet.posted_micros, now)
+        turn(connection, moment, counters=poster.counters)
         return outcomes

@@ -77,6 +77,7 @@ def due_now(connection: Connection, moment: Moment, counters: CapCounters) -> tu
     """Everything that is to stand still, by counters with all that was changed so far."""
     limits, zones = moment.limits, moment.account.zones
     windows = present_windows(limits, moment.at, zones)
+    counters.look_up(windows)
     counts = {window: counters.counted(window) for window in windows}
     return tuple(
         each
@@ -85,9 +86,15 @@ def due_now(connection: Connection, moment: Moment, counters: CapCounters) -> tu
     )
 
 
-def turn(connection: Connection, moment: Moment, known: Sequence[Pause] | None = None) -> Turned:
-    """Pauses and resumes what is to be; ``known``: the open pauses, if they were read."""
-    begun, over = _difference(connection, moment, known)
+def turn(
+    connection: Connection, moment: Moment, known: Sequence[Pause] | None = None,
+    counters: CapCounters | None = None,
+) -> Turned:  # fmt: skip
+    """Pauses and resumes what is to be.
+
+    ``known``: the open pauses, if they were read; ``counters``: the account's, if they are open.
+    """
+    begun, over = _difference(connection, moment, known, counters)
     account_id = moment.account.id
     ended = tuple(_end(connection, moment, pause) for pause in over)
     started = tuple(_begin(connection, account_id, each, moment.at) for each in begun)
@@ -97,16 +104,17 @@ def turn(connection: Connection, moment: Moment, known: Sequence[Pause] | None =
 
 def is_settled(connection: Connection, moment: Moment) -> bool:
     """Whether what is paused is just what is to be."""
-    return _difference(connection, moment, None) == ([], [])
+    return _difference(connection, moment, None, None) == ([], [])
 
 
 def _difference(
-    connection: Connection, moment: Moment, known: Sequence[Pause] | None
-) -> tuple[list[Due], list[Pause]]:
+    connection: Connection, moment: Moment, known: Sequence[Pause] | None,
+    counters: CapCounters | None,
+) -> tuple[list[Due], list[Pause]]:  # fmt: skip
     """What is to be paused, and which pauses are over."""
     account_id = moment.account.id
     present = open_pauses(connection, account_id) if known is None else known
-    found = due_now(connection, moment, CapCounters(connection, account_id))
+    found = due_now(connection, moment, counters or CapCounters(connection, account_id))
     due = {each.reason.name: each for each in found}
     over = [pause for pause in present if not _goes_on(pause, due)]
     kept = {pause.reason.name for pause in present if pause not in over}

@@ -51,7 +51,10 @@ class Outcome:
 
 DUPLICATE = Outcome("duplicate")
 _LINE_COLUMNS = bulk_columns(t.usage_lines)
-_EVENT_PLACE = _LINE_COLUMNS.index("event_id")
+_SHOWN = tuple(
+    (name, _LINE_COLUMNS.index(name))
+    for name in ("id", "metric", "base_units", "cost_micros", "flags")
+)
 
 
 @record()
@@ -88,7 +91,7 @@ class Poster:
     _contexts: dict[date, RatingContext] = field(init=False, default_factory=dict)
     _events: list[tuple[Any, ...]] = field(init=False, default_factory=list)
     _lines: list[tuple[Any, ...]] = field(init=False, default_factory=list)
-    _pending: set[tuple[str, str]] = field(init=False, default_factory=set)
+    _known: set[tuple[str, str]] = field(init=False, default_factory=set)  # accepted identities
     _seen: dict[str, set[str]] = field(init=False)
     _named_ids: dict[str, set[str]] = field(init=False)  # that have a name already
     _hashes: dict[str, str] = field(init=False, default_factory=dict)
@@ -107,24 +110,26 @@ class Poster:
 
     def post(self, batch: Sequence[AnyEvent], received_at: datetime | None = None) -> list[Outcome]:
         """Takes a batch in order; one outcome an event, in the same order."""
-        known = self._known_ids(batch)
+        self.look_up(batch)
+        return [self.take(event, received_at or event.occurred_at) for event in batch]
+
+    def look_up(self, batch: Sequence[AnyEvent]) -> None:
+        """Finds what the ledger knows of events that ``take`` will be given before a flush."""
+        self._look_up_ids(batch)
         self._receipts.look_up(batch)
         self.holds.look_up([each for event in batch if (each := _hold_id(event))])
-        outcomes = []
-        for event in batch:
-            identity = (event.source, event.id)
-            if identity in known:
-                outcomes.append(DUPLICATE)
-                continue
-            try:
-                outcome = self._take(event, received_at or event.occurred_at)
-            except ProductError as error:
-                outcome = Outcome("refused", error=error)
-            else:
-                known.add(identity)
-                self._pending.add(identity)
-            outcomes.append(outcome)
-        return outcomes
+
+    def take(self, event: AnyEvent, received_at: datetime) -> Outcome:
+        """Takes one event that was looked up; a refusal is in its outcome."""
+        identity = (event.source, event.id)
+        if identity in self._known:
+            return DUPLICATE
+        try:
+            outcome = self._take(event, received_at)
+        except ProductError as error:
+            return Outcome("refused", error=error)
+        self._known.add(identity)
+        return outcome
 
     def flush(self) -> None:
         """Writes what was accepted since the last flush."""
@@ -140,34 +145,28 @@ class Poster:
         self._receipts.flush()
         self._name_new()
         self.wallet.flush(self.stored_at)
-        self._events, self._lines, self._pending = [], [], set()
+        self._events, self._lines, self._known = [], [], set()
 
-    def lines_of(self, event_id: str) -> list[dict[str, Any]]:
-        """Lines of an event that wait to be written: id, metric, base units, cost, flags."""
-        shown = ("id", "metric", "base_units", "cost_micros", "flags")
-        places = [_LINE_COLUMNS.index(name) for name in shown]
+    def last_lines(self, count: int) -> list[dict[str, Any]]:
+        """The lines that were taken last: id, metric, base units, cost, flags."""
         return [
-            dict(zip(shown, [row[place] for place in places], strict=True))
-            for row in self._lines
-            if row[_EVENT_PLACE] == event_id
+            {name: row[place] for name, place in _SHOWN} for row in self._lines[-count:] if count
         ]
 
     def name(self, table: str, item_id: str, name: str) -> None:
         """Gives a campaign or consumer a name for people; without one its id serves."""
         self._names[table, item_id] = name
 
-    def _known_ids(self, batch: Sequence[AnyEvent]) -> set[tuple[str, str]]:
-        """Identities among the batch that the account has already accepted."""
+    def _look_up_ids(self, batch: Sequence[AnyEvent]) -> None:
+        """Remembers which identities among the batch the account has already accepted."""
         by_source: dict[str, list[str]] = {}
         for event in batch:
             by_source.setdefault(event.source, []).append(event.id)
-        known = set(self._pending)
         for source, ids in by_source.items():
             found = known_among(
                 self.connection, t.events.c.id, ids, account_id=self.account.id, source=source
             )
-            known.update((source, event_id) for event_id in found)
-        return known
+            self._known.update((source, event_id) for event_id in found)
 
     def _take(self, event: AnyEvent, received_at: datetime) -> Outcome:
         _check_identity(event)

@@ -227,6 +227,10 @@ class OpenWallet:
             }
         )  # fmt: skip
 
+    def has_lapsed(self, at: datetime) -> bool:
+        """Whether there is credit that has expired and isn't taken out."""
+        return any(lot.expires_at and lot.expires_at <= at for lot in self._expiring)
+
     def expire(self, posting: Posting) -> int:
         """Takes out what is left of lots that have expired by now; gives how many.
 
