@@ -16,6 +16,7 @@ from api.callbacks import install_callback_check
 from api.desk import ServerDesk
 from api.downloads import DESK, downloads
 from api.joined_assets import FIRST_SCRIPT, SCRIPTS, STYLES, joined_assets, marked
+from api.limit_forms import LIMITS, limit_forms
 from api.page_parts import install_page_parts
 from api.wallet_forms import MOVEMENTS, wallet_forms
 from api.web_auth import current_accounts, current_scope, current_viewer, install_auth
@@ -80,9 +81,11 @@ def build_dash(
         installation, current_viewer, current_scope, current_accounts, reader
     )
     server.extensions[MOVEMENTS] = installation.movements
+    server.extensions[LIMITS] = installation
     server.register_blueprint(joined_assets)
     server.register_blueprint(downloads)
     server.register_blueprint(wallet_forms)
+    server.register_blueprint(limit_forms)
     server.before_request(_redirect)
     install_callback_check(server, app)
     install_page_parts(server, installation)

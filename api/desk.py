@@ -10,6 +10,7 @@ from api.amounts import plain_amount
 from billing.access import ALL_ACCOUNTS, AccountScope, Viewer
 from billing.accounts import Account
 from billing.clock import Clock
+from billing.desk import LimitsReader
 from billing.rates import RateList
 from billing.usage import UsageReader
 from billing.wallet import WalletReader
@@ -51,6 +52,11 @@ class ServerDesk:
     def wallet(self) -> WalletReader:
         """Reads wallet entries, lots and waiting requests."""
         return self._installation.wallet_reader
+
+    @property
+    def limits(self) -> LimitsReader:
+        """Reads spending limits, pauses and holds."""
+        return self._installation.limits_reader
 
     def viewer(self) -> Viewer:
         """The signed-in person."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Hashable
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -20,6 +20,7 @@ from flask import Flask
 from api.hub import Hub, Listening
 from api.listeners import Listener, Standing
 from api.live_pages import PageView, Regions, fingerprint, render_regions, shown_as
+from api.v1.limit_shapes import pause_shapes
 from api.v1.services import Services
 from api.v1.shapes import balance_shape
 from api.v1.stream_shapes import line_shape
@@ -30,7 +31,7 @@ HEARTBEAT_SECONDS = 15.0
 RETRY_SECONDS = 1.0  # after figures that could not be read
 RECONNECT_MS = 2_000
 MOST_LINES = 100  # in one event
-KINDS = ("balance", "transactions", "regions")
+KINDS = ("balance", "pauses", "transactions", "regions")
 HEARTBEAT = b": still here\n\n"
 _log = logging.getLogger(__name__)
 
@@ -118,10 +119,17 @@ class Feed:
             self._ask_again(is_newest)
             if self._is_news("balance", mark):
                 yield event("balance", text, self._place)
+        if "pauses" in self.wish.kinds:
+            text, is_newest = await self.hub.shared(
+                self.listening, ("pauses",), partial(self._pauses, standing)
+            )
+            self._ask_again(is_newest)
+            if self._is_news("pauses", text):
+                yield event("pauses", text, self._place)
         for view in self.wish.views if "regions" in self.wish.kinds else ():
-            if is_first and view.seen == self._place:
-                continue  # the page has just been read
-            async for message in self._regions(standing, view, (view.address, alike)):
+            # A page that has just been read is told only what changes without the ledger.
+            is_read = is_first and view.seen == self._place
+            async for message in self._regions(standing, view, is_read, alike):
                 yield message
         if is_first or is_new_day:
             self._today = self._day(standing)
@@ -146,9 +154,10 @@ class Feed:
                 return
 
     async def _regions(
-        self, standing: Standing, view: PageView, key: tuple[object, ...]
+        self, standing: Standing, view: PageView, is_frame_only: bool, alike: Hashable
     ) -> AsyncGenerator[bytes]:
-        work = partial(self._render, standing, view)
+        key = ("frame" if is_frame_only else view.address, alike)
+        work = partial(self._render, standing, view, is_frame_only)
         (place, regions), is_newest = await self.hub.shared(self.listening, key, work)
         self._ask_again(is_newest)
         changed = {
@@ -193,9 +202,17 @@ class Feed:
         shape = balance_shape(wallet_now(self.services.reader, standing.scope, now))
         return shape.model_dump_json(exclude={"as_of"}), shape.model_dump_json()
 
-    def _render(self, standing: Standing, view: PageView) -> tuple[Place, Regions]:
+    def _pauses(self, standing: Standing) -> str:
+        """What stands still, whoever asks: every role sees it whole."""
+        found = self.services.installation.limits_reader.open_pauses(standing.scope)
+        shapes = [each.model_dump(mode="json") for each in pause_shapes(found)]
+        return json.dumps({"pauses": shapes, "currency": standing.scope.account.currency})
+
+    def _render(
+        self, standing: Standing, view: PageView, is_frame_only: bool
+    ) -> tuple[Place, Regions]:
         place = self._newest()
-        return place, render_regions(self.flask_app, standing, view)
+        return place, render_regions(self.flask_app, standing, view, is_frame_only=is_frame_only)
 
 
 def event(name: str, data: str, place: Place | None = None) -> bytes:

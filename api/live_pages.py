@@ -22,6 +22,7 @@ from data.reading.news import Place, parse_place
 MOST_VIEWS = 8
 LONGEST_VIEW = 2_000
 LIVE = "live_regions"  # where pages/_frame.py looks whether a stream asks
+FRAME_ONLY = "live_frame_only"  # and whether for more than what stands around the content
 
 Regions = dict[str, str]  # JSON by the id of the element it belongs into
 
@@ -68,14 +69,20 @@ def shown_as(standing: Standing, now: datetime) -> Hashable:
     return scope.role, scope.visible_from, since, today
 
 
-def render_regions(flask_app: Flask, standing: Standing, view: PageView) -> Regions:
-    """The page's live regions as this person would see them now. Takes a thread's time."""
+def render_regions(
+    flask_app: Flask, standing: Standing, view: PageView, *, is_frame_only: bool = False
+) -> Regions:
+    """The page's live regions as this person would see them now. Takes a thread's time.
+
+    ``is_frame_only``: only those that change without usage and stand on every page.
+    """
     from plotly.io.json import to_json_plotly  # plotly is slow to import
 
     page, variables = _path_to_page(view.path.strip("/"))  # type: ignore[no-untyped-call]
     with flask_app.app_context():
         g.viewer, g.account_scope = standing.viewer, standing.scope
         setattr(g, LIVE, {})
+        setattr(g, FRAME_ONLY, is_frame_only)
         built: dict[str, Any] = page["layout"](
             pathname=view.path, search=view.search, **(variables or {})
         )

@@ -1,13 +1,10 @@
 """The Balance page's posts: money moved by hand, and requests decided, by a signed-in person.
 
-The person's role is checked by the same use case as a key's in the API. Every post says which
-account its page showed: one left open while another account was chosen must not move its money.
+The person's role is checked by the same use case as a key's in the API.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
 from typing import cast
 
 import flask
@@ -15,8 +12,7 @@ from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from api.amounts import plain_amount
-from api.web_auth import current_scope, current_viewer
-from billing.access import AccountScope
+from api.forms import back_to_page, form_actor, form_scope
 from billing.balance_queries import (
     FIELDS,
     REFUSALS,
@@ -24,42 +20,27 @@ from billing.balance_queries import (
     parse_action,
     parse_movement,
 )
-from billing.errors import InputError, NotAllowedError, ProductError
-from data.access.audit import person_actor
+from billing.errors import InputError
 from data.ledger.movements import Movements
 
 MOVEMENTS = "usage_movements"
 APPROVE, REJECT = "approve", "reject"
 
 wallet_forms = Blueprint("wallet_forms", __name__)
-
-
-def _back_to_page(work: Callable[[], AnyResponse]) -> Callable[[], AnyResponse]:
-    """A refusal leads back to the page, which says why; other ones are no form's of ours."""
-
-    @wraps(work)
-    def answer() -> AnyResponse:
-        try:
-            return work()
-        except ProductError as error:
-            if error.code not in REFUSALS:
-                raise
-            return redirect(balance_address(refused=error.code), 303)
-
-    return answer
+_back_to_page = back_to_page(lambda code: balance_address(refused=code), REFUSALS)
 
 
 @wallet_forms.post("/wallet/movements")
 @_back_to_page
 def move() -> AnyResponse:
     """Makes a confirmed movement once, however often its button was pressed."""
-    scope, form = _scope(), request.form
+    scope, form = form_scope(), request.form
     action = parse_action(form.get("do", ""))
     fields = {name: form[name] for name in FIELDS[action] if name in form}
     if "amount" in fields:
         fields["amount"] = plain_amount(fields["amount"], scope.account)
     movement = parse_movement(action, fields, scope.account)
-    moved = _movements().move(scope, _actor(), movement, form.get("key"))
+    moved = _movements().move(scope, form_actor(), movement, form.get("key"))
     if moved.approval is not None:
         return redirect(balance_address(asked=moved.approval.id), 303)
     assert moved.entry is not None, "what doesn't wait has moved"
@@ -70,28 +51,16 @@ def move() -> AnyResponse:
 @_back_to_page
 def decide() -> AnyResponse:
     """Approves or rejects a waiting request."""
-    scope, form = _scope(), request.form
+    scope, form = form_scope(), request.form
     decision = form.get("decision", "")
     if decision not in {APPROVE, REJECT}:
         raise InputError("decision", decision, f"use {APPROVE} or {REJECT}")
     _, moved = _movements().decide(
-        scope, _actor(), form.get("approval", ""), is_approved=decision == APPROVE
+        scope, form_actor(), form.get("approval", ""), is_approved=decision == APPROVE
     )
     if moved is None or moved.entry is None:
         return redirect(balance_address(rejected="yes"), 303)
     return redirect(balance_address(done=moved.entry.id), 303)
-
-
-def _scope() -> AccountScope:
-    """The account the person looks at now, if it is the one that the page showed."""
-    scope, shown = current_scope(), request.form.get("account", "")
-    if shown != scope.account_id:
-        raise NotAllowedError("You look at another account now.", code="other_account")
-    return scope
-
-
-def _actor() -> str:
-    return person_actor(current_viewer().person_id)
 
 
 def _movements() -> Movements:

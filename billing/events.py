@@ -138,6 +138,13 @@ _TYPES: dict[type, str] = {
 _RENTALS = {"number_rental": "usage.number", "seat_licences": "usage.seat"}
 
 
+def is_outbound(event: AnyEvent) -> bool:
+    """Whether an event is work that pauses keep from beginning."""
+    if isinstance(event, CallEvent | SmsEvent):
+        return event.direction == "outbound"
+    return isinstance(event, WhatsAppEvent | VoicemailEvent)
+
+
 def event_type(event: AnyEvent) -> str:
     """The event's type as outsiders name it, such as ``usage.call``."""
     if isinstance(event, RentalEvent):

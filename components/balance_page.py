@@ -13,6 +13,7 @@ from typing import Any
 
 from billing.lots import DEFAULT_PRIORITY, LotKind
 from billing.metrics import METRIC_BY_ID
+from billing.runway import BUFFER_DAYS
 from billing.wallet import CreditLot, WalletEntry
 from components import format as fmt
 from components import html
@@ -60,7 +61,21 @@ def balance_cards(view: BalanceView) -> html.Div:
             ),
         ]
     )  # fmt: skip
-    return html.Div(items, className="balance-cards")
+    return html.Div([items, _buffer_note(view)], className="balance-cards")
+
+
+def _buffer_note(view: BalanceView) -> html.P | None:
+    """How much a balance had better have, so that nothing stops before somebody tops up."""
+    buffer = view.runway.buffer_micros
+    if buffer <= 0:
+        return None
+    is_short = view.balance.available_micros < buffer
+    days = fmt.days_text(BUFFER_DAYS, view.locale)
+    words = [
+        "Suggested buffer: ", html.B(view.money(buffer)), f", {days} of usage.",
+        " The balance is below it: add credit soon." if is_short else None,
+    ]  # fmt: skip
+    return html.P(words, className="buffer-note is-soon" if is_short else "buffer-note")
 
 
 @dataclass(frozen=True, slots=True)

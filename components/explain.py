@@ -24,6 +24,12 @@ FLAG_NOTES = {
     "derived_time": "The log has no time of day: this one was derived from the order of its rows",
     "assumed_destination": "The log has no number: it was priced as the destination assumed for it",
     "synthetic": "Made up for the demo",
+    "over_hold": "It cost more than was held for it",
+    "late_settle": "It was settled after its hold had expired",
+    "after_release": "It happened although its hold had been given back",
+    "second_settle": "Its hold had been settled by another event",
+    "unknown_hold": "It names a hold that there isn’t",
+    "while_paused": "It happened while this was paused",
 }
 
 

@@ -87,7 +87,7 @@ class ShellView:
     """What the frame shows. ``pages``: ids of ``NAVIGATION`` that exist for this person.
 
     ``current``: the id of the page shown. ``balance``: none where there is no wallet to show.
-    ``badges``: a number to show beside a page.
+    ``badges``: a number to show beside a page. ``banner``: the region of what is paused.
     """
 
     pages: tuple[str, ...]
@@ -99,6 +99,7 @@ class ShellView:
     balance: BalanceView | None = None
     badges: tuple[tuple[str, int], ...] = ()
     live: LiveView | None = None
+    banner: Any = None
 
 
 def shell(content: Any, view: ShellView) -> html.Div:
@@ -109,7 +110,11 @@ def shell(content: Any, view: ShellView) -> html.Div:
             _navigation(view),
             html.Div(className="drawer-backdrop", **attributes(data_drawer_close="true")),
             html.Div(
-                [_header(view), html.Main(content, id="main", className="main", tabIndex=-1)],
+                [
+                    _header(view),
+                    html.Div(view.banner, className="banners", **attributes(aria_live="polite")),
+                    html.Main(content, id="main", className="main", tabIndex=-1),
+                ],
                 className="page",
             ),
         ],

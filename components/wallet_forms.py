@@ -10,16 +10,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import dash_bootstrap_components as dbc
-
 from billing.balance_queries import ADD, PATH, TAKE
 from billing.metrics import METRIC_BY_ID
 from billing.movements import Action, Approval
 from billing.wallet import Preview
 from components import format as fmt
 from components import html
+from components.form_fields import (
+    asking_form,
+    chosen,
+    form_card,
+    posting_button,
+    typed,
+    whole_error,
+)
 from components.links import attributes, icon, link
 
+FORM = "move"  # what the ids of its fields begin with
 MOVE, DECIDE = "/wallet/movements", "/wallet/decisions"
 NAMES = {
     Action.TOP_UP: "Top up", Action.GRANT: "Grant credit", Action.ADJUSTMENT: "Adjust",
@@ -70,39 +77,17 @@ def action_links(actions: tuple[tuple[Action, str], ...], current: Action | None
 
 def movement_form(view: FormView) -> html.Section:
     """The form of one action. Sending it shows what would happen; nothing moves yet."""
-    hidden = [("do", view.action.value), ("step", "confirm"), ("key", view.key)]
-    return html.Section(
+    hidden = {"do": view.action.value, "step": "confirm", "key": view.key}
+    return form_card(
+        NAMES[view.action],
         [
-            _head(NAMES[view.action]),
             html.P(LEADS[view.action], className="form-lead"),
-            html.P(view.errors[""], className="field-error", role="alert")
-            if view.errors.get("")
-            else None,
-            html.Form(
-                [
-                    *(dbc.Input(type="hidden", name=name, value=value) for name, value in hidden),
-                    html.Div(_fields(view), className="form-fields"),
-                    html.Div(
-                        [
-                            html.Button("Continue", type="submit", className="btn btn-main"),
-                            link("Cancel", PATH, "btn"),
-                        ],
-                        className="form-buttons",
-                    ),
-                ],
-                method="get",
-                action=PATH,
-                noValidate="noValidate",
-            ),
+            whole_error(view.errors.get("")),
+            asking_form(hidden, _fields(view), path=PATH),
         ],
-        className="card wallet-form",
-        id="move",
+        close_href=PATH,
+        element_id=FORM,
     )
-
-
-def _head(title: str) -> html.Div:
-    close = link(icon("close"), PATH, "icon-button", label="Close")
-    return html.Div([html.H2(title), close], className="card-head")
 
 
 def _fields(view: FormView) -> list[Any]:
@@ -125,45 +110,15 @@ def _fields(view: FormView) -> list[Any]:
         )  # fmt: skip
         return [amount, expires, reason]
     if view.action is Action.ADJUSTMENT:
-        return [_sign(view), amount, reason]
+        options = ((ADD, "Add credit"), (TAKE, "Take credit"))
+        sign = chosen(FORM, "sign", "What to do", view.fields.get("sign", ADD), options)
+        return [sign, amount, reason]
     return [amount, reason]
 
 
 def _labelled(view: FormView, name: str, label: str, *, class_name: str, **given: Any) -> html.Div:
-    """A field with its label, and below it what is wrong, to which assets/56-fields.js ties it."""
-    error = view.errors.get(name)
-    field_id = f"move-{name}"
-    said = None
-    if error:
-        said = html.P(
-            error[:1].upper() + error[1:], id=f"{field_id}-error", className="field-error",
-            **attributes(data_error_of=field_id),
-        )  # fmt: skip
-    return html.Div(
-        [
-            html.Label(label, htmlFor=field_id),
-            dbc.Input(
-                id=field_id, name=name, value=view.fields.get(name, ""), className=class_name,
-                invalid=bool(error), autocomplete="off", **{"type": "text", **given},
-            ),
-            said,
-        ],
-        className="labelled",
-    )  # fmt: skip
-
-
-def _sign(view: FormView) -> html.Div:
-    options = [{"label": "Add credit", "value": ADD}, {"label": "Take credit", "value": TAKE}]
-    return html.Div(
-        [
-            html.Label("What to do", htmlFor="move-sign"),
-            dbc.Select(
-                options=options, id="move-sign", name="sign", value=view.fields.get("sign", ADD),
-                className="field",
-            ),
-        ],
-        className="labelled",
-    )  # fmt: skip
+    value, error = view.fields.get(name, ""), view.errors.get(name)
+    return typed(FORM, name, label, value, error, class_name=class_name, **given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,14 +144,13 @@ def confirmation(view: ConfirmView) -> html.Section:
     """What will happen, in one sentence; the balance before and after; and the button."""
     preview = view.preview
     posted = {
-        "data_post": MOVE, "data_field_do": preview.movement.action.value,
-        "data_field_key": view.key, "data_field_account": view.account_id,
-        **{f"data_field_{name}": value for name, value in view.fields.items()},
+        "do": preview.movement.action.value, "key": view.key, "account": view.account_id,
+        **view.fields,
     }  # fmt: skip
     verb = "Ask for approval" if preview.needs_approval else f"Confirm: {_verb(view)}"
-    return html.Section(
+    return form_card(
+        f"Confirm for {view.account_name}",
         [
-            _head(f"Confirm for {view.account_name}"),
             html.P(_sentence(view), className="confirm-sentence"),
             html.P(
                 [
@@ -210,18 +164,15 @@ def confirmation(view: ConfirmView) -> html.Section:
             _approval_note(view) if preview.needs_approval else None,
             html.Div(
                 [
-                    html.Button(
-                        verb, type="button", className="btn btn-main", disable_n_clicks=True,
-                        **attributes(**posted),
-                    ),
+                    posting_button(verb, MOVE, posted, is_main=True),
                     link("Change", view.edit_href, "btn"),
                     link("Cancel", PATH, "btn"),
                 ],
                 className="form-buttons",
             ),
         ],
-        className="card wallet-form",
-        id="move",
+        close_href=PATH,
+        element_id=FORM,
     )  # fmt: skip
 
 
@@ -344,10 +295,5 @@ def _waiting_row(approval: Approval, may_decide: bool, view: WaitingView) -> htm
 
 def _decision(label: str, decision: str, approval: Approval, view: WaitingView) -> html.Button:
     named = f"{label} {approval.movement.action.value}, {approval.movement.reason}"
-    return html.Button(
-        label, type="button", className="btn", disable_n_clicks=True,
-        **attributes(
-            data_post=DECIDE, data_field_approval=approval.id, data_field_decision=decision,
-            data_field_account=view.account_id, aria_label=named,
-        ),
-    )  # fmt: skip
+    sent = {"approval": approval.id, "decision": decision, "account": view.account_id}
+    return posting_button(label, DECIDE, sent, aria_label=named)

@@ -17,24 +17,30 @@ from typing import Any, cast
 
 from flask import current_app, g
 
-from billing.access import AccountScope, Viewer
+from billing.access import AccountScope, Role, Viewer
 from billing.accounts import Account
 from billing.desk import Desk
 from billing.errors import ProductError
+from billing.limit_standing import LimitStanding
 from billing.one_moment import OneMoment
 from billing.overview import WalletNow, is_comparable, wallet_now, wallet_question
 from billing.periods import Period
 from billing.plans import Gates
 from billing.queries import UsageQuery
-from billing.usage import Question
+from billing.usage import Dimension, Question
 from components import format as fmt
 from components import html, shell, states
 from components.balance import BalanceIds, BalanceView, balance_popover
+from components.limit_words import Telling
+from components.pauses import pause_banner
 
 DESK = "usage_desk"
 LIVE = "live_regions"  # on flask.g: where a stream wants the live regions, instead of a page
+FRAME_ONLY = "live_frame_only"  # on flask.g: a stream wants what stands around the content alone
 PARTS = "shared_parts"  # on flask.g: what shares contents, where one request's answer may
-PAGES = ("usage", "balance", "rates", "settings")
+PAGES = ("usage", "balance", "limits", "rates", "settings")
+LIMITS_PATH = "/billing/limits"
+UNREAD = "0-0"  # a place before everything: what a page shows is to be told by its stream at once
 OUTAGES = {"analytics_unusable", "unavailable"}  # codes that say a store is out of use
 _log = logging.getLogger(__name__)
 
@@ -111,6 +117,11 @@ class Visit:
     def wallet(self) -> WalletNow:
         """The wallet, read once for header and cards."""
         return wallet_now(self.figures, self.scope, self.now)
+
+    @cached_property
+    def limit_standing(self) -> LimitStanding:
+        """Limits, gauges and open pauses, read once for the page."""
+        return self.desk.limits.standing(self.scope)
 
     @cached_property
     def used_metrics(self) -> frozenset[str]:
@@ -209,13 +220,16 @@ def framed(
     asks: Asks | None = None,
     shared_as: str | None = None,
     is_sums: Callable[[Visit], bool] = lambda _: False,
+    *,
+    moves_without_usage: bool = False,
 ) -> Any:
     """A whole page: the shell with navigation and balance around what ``content`` gives.
 
     ``asks``: the sums that it will ask for, so that they are read together. For a stream: the
     page's live regions by id. ``shared_as``: a name for a content that is the same for everybody
     who may see the same of the account; ``is_sums``: whether ``data/reading/shown.py`` says of it
-    when it changes.
+    when it changes. ``moves_without_usage``: it shows what the ledger's lines and entries don't
+    tell of, such as holds, so that its stream begins by telling it again.
     """
     visit = Visit(path, search or "", g.get(LIVE), asks)
     if visit.live is not None:
@@ -229,6 +243,7 @@ def framed(
         inner = _inner(visit, content)
     else:
         inner = _shared(visit, content, parts, shared_as, is_sums)
+    place = UNREAD if moves_without_usage else inner.place
     view = shell.ShellView(
         pages=PAGES,
         current=current,
@@ -237,7 +252,8 @@ def framed(
         accounts=tuple(_choice(each, visit.today) for each in accounts),
         person=shell.Person(viewer.name, viewer.email, scope.role.value),
         balance=inner.balance,
-        live=shell.LiveView(visit.path + visit.search, inner.place),
+        live=shell.LiveView(visit.path + visit.search, place),
+        banner=_banner(visit),
     )
     return shell.shell(inner.body, view)
 
@@ -284,6 +300,9 @@ def _shared(
 def _live_regions(
     visit: Visit, live: dict[str, Any], content: Callable[[Visit], Sequence[Any]]
 ) -> dict[str, Any]:
+    _banner(visit)
+    if g.get(FRAME_ONLY):
+        return live
     view = _header_balance(visit)
     if view is not None:
         live[BalanceIds.MENU] = balance_popover(view).children
@@ -311,6 +330,26 @@ def period_text(visit: Visit, period: Period) -> str:
 
 def _period_kind(visit: Visit, period: Period) -> str | None:
     return "billing period" if period == visit.account.billing.period_of(period.start) else None
+
+
+def _banner(visit: Visit) -> Any:
+    """What is paused, on every page: made for each request, for it changes without usage."""
+    return visit.region("What is paused", lambda: _pauses(visit), live="pauses")
+
+
+def _pauses(visit: Visit) -> Any:
+    found = visit.desk.limits.open_pauses(visit.scope)
+    if not found:
+        return None
+    names = {}
+    if any(pause.reason.campaign for pause in found):
+        names = dict(visit.desk.reader.names(visit.scope, Dimension.CAMPAIGN))
+    account = visit.account
+    return pause_banner(
+        found, Telling(account.currency, account.locale, visit.zone, names),
+        may_top_up=visit.scope.role in {Role.OWNER, Role.ADMIN},
+        is_here=visit.path == LIMITS_PATH,
+    )  # fmt: skip
 
 
 def _loading(visit: Visit) -> Any:

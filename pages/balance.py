@@ -22,13 +22,17 @@ from billing.balance_queries import (
 )
 from billing.errors import InputError, ProductError
 from billing.movements import Action, actions_of, may
+from billing.usage import Dimension
 from billing.wallet import EntryQuery, WalletEntry
 from components import balance_page, html, shell, states, wallet_forms
 from components import format as fmt
+from components.holds import HoldsView, holds_card
+from components.limit_words import Telling
 from components.links import Choice
 from pages._frame import Visit, framed
 
 PAGE_ENTRIES = 50
+MOST_HOLDS = 200  # what is read of open holds at most; a screen shows fewer
 AMOUNT_EXAMPLE = 1_250  # grouped in every locale, so that one sees how it is written
 CRUMBS = (
     shell.Crumb("Settings", "/settings"),
@@ -41,7 +45,7 @@ dash.register_page(__name__, PATH, title="Balance", name="Balance")
 
 def layout(search: str | None = None, **_: Any) -> Any:
     """The whole page."""
-    return framed(search, PATH, "balance", CRUMBS, _content)
+    return framed(search, PATH, "balance", CRUMBS, _content, moves_without_usage=True)
 
 
 def _content(visit: Visit) -> Sequence[Any]:
@@ -55,6 +59,7 @@ def _content(visit: Visit) -> Sequence[Any]:
         visit.region(
             "The balance", lambda: balance_page.balance_cards(visit.balance_view), live="balance"
         ),
+        visit.region("Open holds", lambda: _holds(visit), live="holds"),
         visit.region("Credit", lambda: _lots(visit), live="lots"),
         visit.region("The history", lambda: _history(visit, query), live=newest),
         visit.still(lambda: _zone(visit)),
@@ -151,6 +156,17 @@ def _waiting(visit: Visit) -> Any:
             visit.account.id, visit.account.currency, visit.account.locale, visit.zone,
         )
     )  # fmt: skip
+
+
+def _holds(visit: Visit) -> Any:
+    account, holds = visit.account, visit.desk.limits.open_holds(visit.scope)
+    names = {}
+    if any(hold.campaign for hold in holds):
+        names = dict(visit.figures.names(visit.scope, Dimension.CAMPAIGN))
+    reserved = visit.figures.balance(visit.scope).reserved_micros
+    telling = Telling(account.currency, account.locale, visit.zone, names)
+    is_cut = len(holds) >= MOST_HOLDS
+    return holds_card(HoldsView(holds, reserved, visit.now, telling, is_cut))
 
 
 def _lots(visit: Visit) -> Any:

@@ -24,6 +24,10 @@ BILLING = (
         Choice("Balance", "/billing/balance"), "What can be spent, until when, and every movement."
     ),
     settings_page.SettingsLink(
+        Choice("Spending limits", "/billing/limits"),
+        "Caps by day, week, month, call and campaign, and what is paused.",
+    ),
+    settings_page.SettingsLink(
         Choice("Usage rates", "/billing/rates"), "What each metric means and costs."
     ),
 )

@@ -30,6 +30,10 @@ PAGES = {
     "usage-week": "/billing/usage?period=last_period&by=week",
     "metric": "/billing/usage/ai_connected_minutes",
     "balance": "/billing/balance",
+    "limits": "/billing/limits",
+    "limits-review": (
+        "/billing/limits?do=cap&kind=daily&amount=4000&mode=hard&state=on&step=review"
+    ),
     "rates": "/billing/rates",
     "settings": "/settings",
     "not-found": "/billing/nothing",

@@ -20,7 +20,7 @@ from billing.rates import Rate
 from data import tables as t
 from data.identity import Pseudonyms, new_id
 from data.ledger.intake import AccountClosedError, Intake
-from data.ledger.posting import Outcome
+from data.ledger.posting import WHILE_PAUSED, Outcome
 from data.ledger.price_books import add_rate_list, new_rate_list
 from data.writer import Writer
 from tests.builders import NOON, Ledger, call, sms
@@ -60,9 +60,15 @@ class Door:
         return [outcome for each in futures for outcome in each.result(PATIENCE_SECONDS)]
 
     def kept(self, account_id: str) -> list[tuple]:
-        """The account's lines in an order of their own, without what each sending differs in."""
+        """The account's lines in an order of their own, without what each sending differs in.
+
+        Whether outbound work was paused when a line arrived is one of those things.
+        """
         lines = self.ledger.rows(t.usage_lines, account_id)
-        return sorted(tuple(str(getattr(line, name)) for name in KEPT) for line in lines)
+        return sorted(
+            tuple(str(getattr(line, name)).replace(WHILE_PAUSED, "None") for name in KEPT)
+            for line in lines
+        )
 
     def moves(self, account_id: str) -> list[tuple]:
         """How receipts moved lines, and how many wait."""

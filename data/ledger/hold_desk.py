@@ -142,7 +142,8 @@ class HoldDesk:
             {
                 "amount": request.amount, "campaign": request.campaign,
                 "consumer": request.consumer, "kind": request.kind.value,
-                "request_id": request.request_id, "to": request.to,
+                "request_id": request.request_id,
+                "to": self._poster.number_hash(request.to) if request.to else None,
             }
         )  # fmt: skip
         known = self._answered.get(request.request_id)

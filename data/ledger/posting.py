@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert
 from billing.accounts import Account
 from billing.booking import Booking, book, check_age, check_instant
 from billing.errors import InputError, ProductError
-from billing.events import AnyEvent, StatusEvent, UsageEvent, event_type
+from billing.events import AnyEvent, StatusEvent, UsageEvent, event_type, is_outbound
 from billing.holds import HoldState
 from billing.plans import Plan
 from billing.rates import RateBook
@@ -29,6 +29,7 @@ from data.identity import Pseudonyms, new_id
 from data.ledger.bulk import StoredDays, bulk_columns, insert_rows, known_among
 from data.ledger.counters import CapCounters
 from data.ledger.hold_book import OVER_HOLD, Backing, HoldBook
+from data.ledger.pausing import open_pauses
 from data.ledger.price_books import RateBooks, load_rate_book
 from data.ledger.receipts import Receipts
 from data.ledger.telling import tell_expired
@@ -50,6 +51,7 @@ class Outcome:
 
 
 DUPLICATE = Outcome("duplicate")
+WHILE_PAUSED = "while_paused"  # of a line whose work nobody should have begun
 _LINE_COLUMNS = bulk_columns(t.usage_lines)
 _SHOWN = tuple(
     (name, _LINE_COLUMNS.index(name))
@@ -98,6 +100,8 @@ class Poster:
     _days: StoredDays = field(init=False)
     _receipts: Receipts = field(init=False)
     _names: dict[tuple[str, str], str] = field(init=False, default_factory=dict)
+    # Campaigns that stood still when the transaction began; empty text: all outbound work did.
+    _paused: frozenset[str] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.wallet = OpenWallet.open(self.connection, self.account)
@@ -203,6 +207,8 @@ class Poster:
         """What an event's hold, or its having none, says of its lines."""
         flags = event.flags
         if backing is None:
+            if self.is_live and self._is_paused(event):
+                flags += (WHILE_PAUSED,)
             return _Held(event.campaign, event.consumer, flags)
         flags += backing.flags
         hold = backing.hold
@@ -214,6 +220,15 @@ class Poster:
             event.campaign or hold.campaign, event.consumer or hold.consumer, flags, hold.id,
             hold.cap_on, backing.held_at,
         )  # fmt: skip
+
+    def _is_paused(self, event: UsageEvent) -> bool:
+        """Whether work of this kind stands still: it happened all the same, and is charged."""
+        if event.is_sandbox or not is_outbound(event):
+            return False
+        if self._paused is None:
+            present = open_pauses(self.connection, self.account.id)
+            self._paused = frozenset(each.reason.campaign for each in present)
+        return "" in self._paused or (event.campaign or "") in self._paused
 
     def _take_receipt(self, event: StatusEvent) -> Outcome:
         """A receipt writes no line and costs nothing; a closed period doesn't keep it out."""
@@ -267,10 +282,11 @@ class Poster:
         suffix = number[-2:] if number and len(number) >= SHORTEST_NUMBER else None
         return (
             self.account.id, event.source, event.id, event_id, event_type(event),
-            posting.micros[-1], self._hash(number) if number else None, prefix, suffix,
+            posting.micros[-1], self.number_hash(number) if number else None, prefix, suffix,
         )  # fmt: skip
 
-    def _hash(self, number: str) -> str:
+    def number_hash(self, number: str) -> str:
+        """What is kept in a number's place."""
         found = self._hashes.get(number)
         if found is None:
             found = self._hashes[number] = self.pseudonyms.number(self.account.id, number)
