@@ -30,6 +30,7 @@ from billing.access import ALL_ACCOUNTS
 from data import backlog, database, jobs, writer
 from data.analytics.sync import sync_all
 from data.proof.verify import verify
+from data.savepoints import BusyError
 from data.tables import events, usage_lines
 from tests.api_client import ApiClient, sms
 from tests.live import OWNER, Live, LiveServer
@@ -354,7 +355,7 @@ def test_a_transaction_of_our_own_that_hangs_is_ended_by_the_server(
     live.installation.database.writer_engine.dispose()  # new connections have the new time
     client = ApiClient(live)
     asleep = live.installation.writer.submit(lambda _: time.sleep(2.5))
-    with pytest.raises(writer.BusyError, match="can't be written"):
+    with pytest.raises(BusyError, match="can't be written"):
         asleep.result(SLOW_SECONDS)
     assert client.send(sms()).status_code == 204
     client.close()

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,10 @@ class Seconds:
 
 
 @pytest.fixture
+def _same(part: Part) -> Part:
+    return part
+
+
 def ledger() -> Ledger:
     return Ledger()
 
@@ -262,7 +267,7 @@ def test_memory_is_bounded_for_many_at_once(ledger: Ledger):
             if turn % 20 == 0:
                 ledger.commit("a")
             part = Part(b"%02d" % key * 15_000, None)
-            assert shared.get(key, lambda: None, lambda part=part: part).json == part.json
+            assert shared.get(key, lambda: None, partial(_same, part)).json == part.json
             assert shared.byte_count <= most
 
     assert at_once(8, work) == [None] * 8

@@ -2,14 +2,15 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from billing.caps import FIRST_DAY, Cap, CapKind, Limits, Override, Window
+from billing.caps import Cap, CapKind, Limits, Override, Window
 from billing.holds import HoldKind, HoldState
 from billing.limit_standing import Backtest, Gauge, Hit, HoldView, LimitStanding
 from billing.pauses import Pause, Reason, ResumeCause
-from billing.periods import Period
+from billing.periods import FIRST_DAY, Period
 from components import backtest, budgets, holds, limits_page, pauses
 from components.gauge import gauge_bar
 from components.limit_forms import amount_text
@@ -22,7 +23,7 @@ TODAY = date(2026, 11, 22)
 RESET = datetime(2026, 11, 22, 18, 30, tzinfo=UTC)
 
 
-def gauge(kind: str = "daily", spent: int = 0, reserved: int = 0, **rest: object) -> Gauge:
+def gauge(kind: str = "daily", spent: int = 0, reserved: int = 0, **rest: Any) -> Gauge:
     cap = Cap(CapKind(kind), 10_000_000, campaign="diwali" if kind == "campaign" else "")
     window = Window(cap.kind, FIRST_DAY if cap.campaign else TODAY, cap.campaign)
     left = 10_000_000 - spent - reserved
@@ -33,7 +34,7 @@ def gauge(kind: str = "daily", spent: int = 0, reserved: int = 0, **rest: object
     return replace(given, **rest)
 
 
-def pause(rule: str = "daily", campaign: str = "", **rest: object) -> Pause:
+def pause(rule: str = "daily", campaign: str = "", **rest: Any) -> Pause:
     window = None if rule == "balance" else Window(
         CapKind(rule), FIRST_DAY if campaign else TODAY, campaign
     )  # fmt: skip
@@ -42,7 +43,7 @@ def pause(rule: str = "daily", campaign: str = "", **rest: object) -> Pause:
     return replace(given, **rest)
 
 
-def view(*gauges: Gauge, is_on: bool = True, **rest: object) -> limits_page.LimitsView:
+def view(*gauges: Gauge, is_on: bool = True, **rest: Any) -> limits_page.LimitsView:
     limits = Limits(tuple(each.cap for each in gauges), is_on=is_on)
     standing = LimitStanding(limits, gauges, (), NOW)
     given = limits_page.LimitsView(standing, TELLING, "acme", 900_000_000, {}, {}, True)

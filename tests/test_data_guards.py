@@ -33,6 +33,8 @@ CHANGEABLE = {
     "accounts", "account_plans", "account_zones", "account_anchors", "people", "memberships",
     "sessions", "sign_in_failures", "api_keys", "campaigns", "consumers", "imports",
     "lot_balances", "balances", "leases", "facts",
+    "limit_settings", "caps", "cap_overrides", "cap_counters", "holds", "pauses",
+    "webhook_endpoints", "webhook_deliveries",
 }  # fmt: skip
 
 

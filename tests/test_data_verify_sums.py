@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from data.analytics.lake import ROLLUPS
+from data.analytics.lake import ROLLUPS, Cursor
 from data.analytics.sync import sync_all
 from data.proof.verify import verify
 from tests.ledger_builder import Line
@@ -27,6 +28,10 @@ KNOWN = {
 
 
 @pytest.fixture
+def _run(sql: str, given: dict[str, str], cursor: Cursor) -> None:
+    cursor.execute(sql, given).fetchall()
+
+
 def store(tmp_path: Path) -> Iterator[Store]:
     """Two accounts with a line on each of some days, synced in pieces."""
     opened = Store(tmp_path)
@@ -58,11 +63,7 @@ def test_each_figure_and_each_name_of_a_sum_is_proved(store: Store, table: str):
         day = f"2026-10-{1 + number % 8:02d}"
         sql = f"UPDATE lake.{table} SET {name} = {value} WHERE account_id = 'acme' "
         given = {"new": NAMES[name]} if value == "$new" else {}
-        store.lake.change(
-            lambda cursor, sql=sql, given=given, day=day: cursor.execute(
-                f"{sql} AND booked_on = '{day}'", given
-            ).fetchall()
-        )
+        store.lake.change(partial(_run, f"{sql} AND booked_on = '{day}'", given))
     report = verify(store.database, store.lake)
     (check,) = [check for check in report.checks if not check.passed]
     assert check.name == f"analytics: {table} = ledger"

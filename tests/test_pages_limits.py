@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from billing.access import AccountScope, Role
+from billing.caps import CapKind
 from billing.limit_standing import LimitStanding
 from billing.plans import Plan
 from data.access.people import add_membership, add_person
@@ -96,7 +97,7 @@ def test_a_cap_is_reviewed_saved_shown_and_removed(live, clients):
     assert (done["done"], done["kind"]) == ("cap", "daily")
     shown = page(owner, **done)
     assert "Saved: Daily spending cap, ₹900.00, hard." in shown
-    gauge = standing(live).gauge("daily")
+    gauge = standing(live).gauge(CapKind.DAILY)
     assert gauge is not None
     assert (gauge.cap.limit_micros, gauge.spent_micros) == (900_000_000, 5_400_000)
     for figure in ("₹5.40", "₹0.00", "₹894.60", "Mon 23 Nov, 00:00 IST"):

@@ -67,6 +67,7 @@ APPEND_ONLY = (
     "lot_draws",
     "hold_extensions",
     "webhook_messages",
+    "webhook_attempts",
     "rate_lists",
     "rates",
     "seals",
