@@ -25,6 +25,10 @@ from tests.databases import truth_url
 SOON = 20.0
 
 
+def _same(part: Part) -> Part:
+    return part
+
+
 @dataclass
 class Ledger:
     """A pretended ledger of some accounts: each commit makes another version."""
@@ -59,10 +63,6 @@ class Seconds:
 
 
 @pytest.fixture
-def _same(part: Part) -> Part:
-    return part
-
-
 def ledger() -> Ledger:
     return Ledger()
 

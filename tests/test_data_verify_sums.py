@@ -27,11 +27,11 @@ KNOWN = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def _run(sql: str, given: dict[str, str], cursor: Cursor) -> None:
+def _run(sql: str, given: dict[str, str | None], cursor: Cursor) -> None:
     cursor.execute(sql, given).fetchall()
 
 
+@pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     """Two accounts with a line on each of some days, synced in pieces."""
     opened = Store(tmp_path)

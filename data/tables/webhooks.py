@@ -74,7 +74,7 @@ webhook_deliveries = Table(
 webhook_attempts = Table(
     "webhook_attempts",
     metadata,
-    Column("delivery_id", UUID, ForeignKey("webhook_deliveries.id"), nullable=False),
+    Column("delivery_id", UUID, nullable=False),
     Column("number", Integer, nullable=False),
     Column("at", Instant, nullable=False),
     Column("status", Integer),

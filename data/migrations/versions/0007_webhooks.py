@@ -92,9 +92,6 @@ def upgrade() -> None:
         sa.Column("error", sa.String(length=255), nullable=True),
         sa.Column("answer", sa.Text(), nullable=False),
         sa.Column("milliseconds", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["delivery_id"], ["webhook_deliveries.id"], name="fk_webhook_attempts_delivery_id"
-        ),
         sa.PrimaryKeyConstraint("delivery_id", "number", name="pk_webhook_attempts"),
     )
 
