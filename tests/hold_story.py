@@ -192,8 +192,8 @@ class Asking:
             duration_seconds=0 if seconds == 29 else seconds, counterparty="14155550100", **given,
         )  # fmt: skip
 
-    def _charged(self, key: str | None, event: Any) -> int:
-        """Follows an event; gives its cost."""
+    def _charged(self, key: str | None, event: Any, *, is_paused: bool = False) -> int:
+        """Follows an event; gives its cost. ``is_paused``: nobody should have begun it."""
         hold = self.oracle.holds[key] if key else None
         price = hold.price if hold else PRICES["sms"]
         if isinstance(event, SmsEvent):
@@ -201,6 +201,8 @@ class Asking:
         else:
             cost = price.cost(event.duration_seconds) if event.is_answered else price.once
         flag = self.oracle.charge(hold, cost, event.campaign or "")
+        if is_paused and event.hold_id is None:
+            flag = "while_paused"
         if key and hold and hold.state == "settled":
             self.settled.setdefault(key, event)
         with self.ledger.database.read() as connection:

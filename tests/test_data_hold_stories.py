@@ -79,11 +79,16 @@ class Story(RuleBasedStateMachine, Asking):
         """An event of a hold, or one that never asked."""
         key = self.keys[-1 - which % len(self.keys)] if self.keys and which < 3 else None
         event, now = self._event(key, seconds, campaign), self.ledger.clock.at
+        with self.ledger.database.read() as connection:
+            paused = {
+                row.campaign_id for row in connection.execute(STATE[3], {"account": self.id})
+                if row.until_at is None or row.until_at > now
+            }  # fmt: skip
         (future,) = self.intake.submit(self.id, [event], now)
         (outcome,) = future.result(30)
         assert outcome.status == "accepted", outcome.error
         self._lapse()
-        self._charged(key, event)
+        self._charged(key, event, is_paused=bool(paused & {"", event.campaign}))
         self.is_fresh = True
 
     # --- money -----------------------------------------------------------------------------------

@@ -227,7 +227,9 @@ class Poster:
             return False
         if self._paused is None:
             present = open_pauses(self.connection, self.account.id)
-            self._paused = frozenset(each.reason.campaign for each in present)
+            now = self.stored_at  # one whose day is over may not have been ended yet
+            valid = [each for each in present if each.until_at is None or each.until_at > now]
+            self._paused = frozenset(each.reason.campaign for each in valid)
         return "" in self._paused or (event.campaign or "") in self._paused
 
     def _take_receipt(self, event: StatusEvent) -> Outcome:
