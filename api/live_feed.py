@@ -105,7 +105,8 @@ class Feed:
 
     # --- news --------------------------------------------------------------------------------
     async def _news(self, standing: Standing) -> AsyncGenerator[bytes]:
-        is_first, is_new_day = self._place is None, self._today != self._day(standing)
+        today = self._day(standing)  # before anything is read: a day may begin meanwhile
+        is_first, is_new_day = self._place is None, self._today != today
         async for message in self._lines(standing):
             yield message
         assert self._place is not None, "set by reading the lines"
@@ -132,7 +133,7 @@ class Feed:
             async for message in self._regions(standing, view, is_read, alike):
                 yield message
         if is_first or is_new_day:
-            self._today = self._day(standing)
+            self._today = today
 
     async def _lines(self, standing: Standing) -> AsyncGenerator[bytes]:
         """New transactions; leaves ``_place`` at the end of the ledger."""
