@@ -256,6 +256,6 @@ def test_any_story_comes_to_what_the_rules_say(ledger: Holding):
     run_state_machine_as_test(
         Story,
         settings=settings(
-            max_examples=20, stateful_step_count=60, deadline=None, phases=[Phase.generate]
+            max_examples=14, stateful_step_count=60, deadline=None, phases=[Phase.generate]
         ),
     )
