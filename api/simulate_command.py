@@ -16,7 +16,7 @@ from billing.errors import InputError
 from billing.money import plain_amount
 
 USUAL_URL = "http://127.0.0.1:8050"
-DEMO_ACCOUNT = "acme-outreach"
+DEMO_ACCOUNT, DEMO_NUMBER = "acme-outreach", "+919845550142"
 KEY_VARIABLE = "USAGE_API_KEY"
 _usual = Campaigns()
 
@@ -36,12 +36,15 @@ def simulate(  # noqa: PLR0913, PLR0917
     campaigns: Annotated[str, typer.Option(help="Their ids, with commas.")] = ",".join(
         _usual.names
     ),
-    to: Annotated[str, typer.Option(help="A number to price the calls by.")] = _usual.to,
+    to: Annotated[
+        str, typer.Option(help="A number to price the calls by; one that the demo's list covers.")
+    ] = "",
     seed: Annotated[int | None, typer.Option(help="The same calls each time.")] = None,
 ) -> None:
     """Plays a dialler against a running server: asks before each call, settles after it."""
     names = tuple(each.strip() for each in campaigns.split(","))
-    wanted = Campaigns(calls, seconds, speed, names, to=to, seed=seed)
+    number = to or (DEMO_NUMBER if demo and not account else _usual.to)
+    wanted = Campaigns(calls, seconds, speed, names, to=number, seed=seed)
     if demo:
         key = _demo_key(account)
     if not key:
