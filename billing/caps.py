@@ -21,6 +21,7 @@ from billing.records import record
 
 LARGEST_CAP_MICROS = 10**15
 MOST_BUDGETS = 1_000
+REST_SHARE = 20  # a rest is less than one part in so many
 LONGEST_OVERRIDE = timedelta(days=31)
 SUGGESTED_DAILY_UNITS = 5  # of the currency: what a development account is offered as a daily cap
 
@@ -193,15 +194,35 @@ class Limits:
 
 @record()
 class Counted:
-    """What a window has: spent, and reserved by open holds."""
+    """What a window has: spent, and reserved by open holds.
+
+    ``least_micros``: the least that was asked for in vain when the window was nearly full.
+    """
 
     spent_micros: int = 0
     reserved_micros: int = 0
+    least_micros: int | None = None
 
     @property
     def used_micros(self) -> int:
         """What no further hold may use."""
         return self.spent_micros + self.reserved_micros
+
+    def plus(self, spent: int, reserved: int) -> Counted:
+        """The same after so much more was spent and reserved."""
+        return Counted(self.spent_micros + spent, self.reserved_micros + reserved,
+                       self.least_micros)  # fmt: skip
+
+    def is_full(self, ceiling_micros: int) -> bool:
+        """Whether it is spent, but for a rest that has been too small for a request.
+
+        Who asks before the work never spends a limit to its last micro. A rest of a twentieth or
+        more isn't one: then a single request was too large, and others go on. Holds that are
+        open may yet come back, so they don't count.
+        """
+        left = ceiling_micros - self.spent_micros
+        is_rest = self.least_micros is not None and left < self.least_micros
+        return left <= 0 or (is_rest and left * REST_SHARE < ceiling_micros)
 
 
 Counts = Mapping[Window, Counted]

@@ -58,5 +58,7 @@ def _counts(
                 counts[hit.window] = Counted(hit.spent_micros)
     for gauge in standing.gauges:
         if gauge.window is not None:
-            counts[gauge.window] = Counted(gauge.spent_micros, gauge.reserved_micros)
+            counts[gauge.window] = Counted(
+                gauge.spent_micros, gauge.reserved_micros, gauge.least_micros
+            )
     return counts

@@ -43,7 +43,7 @@ class Gauge:
     how much the window may be filled now, an override included; none: no bound in money.
     ``left_micros``: what a hold may still take, never below zero; ``over_micros``: by how much
     what was spent and reserved is over the ceiling. ``resets_at``: when the next window begins;
-    none for a campaign and per call.
+    none for a campaign and per call. ``least_micros``: as of ``Counted``.
     """
 
     cap: Cap
@@ -55,6 +55,7 @@ class Gauge:
     over_micros: int = 0
     resets_at: datetime | None = None
     override: Override | None = None
+    least_micros: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ def gauge(limits: Limits, cap: Cap, counts: Counts, now: datetime, zones: ZoneHi
     return Gauge(
         cap, window, counted.spent_micros, counted.reserved_micros, ceiling,
         None if left is None else max(0, left), max(0, -left) if left is not None else 0,
-        resets_at(window, zones), override,
+        resets_at(window, zones), override, counted.least_micros,
     )  # fmt: skip
 
 

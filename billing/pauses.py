@@ -81,8 +81,7 @@ def due_pauses(
 ) -> tuple[Due, ...]:
     """Everything that is to stand still now. ``counts``: of the present windows.
 
-    A window is full when what was spent reaches its ceiling; holds that are open may yet come
-    back, so they don't count.
+    A full window pauses; what that is, ``Counted.is_full`` says.
     """
     return tuple(_due(limits, counts, posted_micros, now, zones))
 
@@ -108,7 +107,7 @@ def _due(
     for window in present_windows(limits, now, zones):
         ceiling = limits.ceiling(window, now)
         counted = counts.get(window, NOTHING)
-        if ceiling is not None and counted.spent_micros >= ceiling:
+        if ceiling is not None and counted.is_full(ceiling):
             yield Due(
                 Reason(window.kind.value, window), counted.spent_micros, ceiling,
                 resets_at(window, zones),

@@ -89,6 +89,7 @@ class Oracle:
     inbound: str = "continue"
     holds: dict[str, Held] = field(default_factory=dict)
     spent: dict[Window, int] = field(default_factory=lambda: defaultdict(int))
+    vain: dict[Window, int] = field(default_factory=dict)  # the least that didn't fit
 
     # --- days and windows ------------------------------------------------------------------
     @property
@@ -151,9 +152,13 @@ class Oracle:
         present = self.windows(self.today, "")
         for window in present + [("campaign", ALWAYS, campaign) for campaign in campaigns]:
             ceiling = self.ceiling(window)
-            if ceiling is not None and self.spent[window] >= ceiling:
+            if ceiling is not None and self.is_full(window, ceiling):
                 found[window[0], window[2]] = (window[1], ceiling)
         return found
+
+    def is_full(self, window: Window, ceiling: int) -> bool:
+        left = ceiling - self.spent[window]
+        return left <= 0 or (left * 20 < ceiling and left < self.vain.get(window, 0))
 
     def is_paused(self, kind: str, campaign: str) -> bool:
         due = self.due()
@@ -185,6 +190,11 @@ class Oracle:
             answer["hold"] = Held(
                 kind, campaign, price, answer["held"], answer["amount"], self.now, self.today
             )
+        for window in self.windows(self.today, campaign):
+            if answer.get("rule") == window[0]:
+                left, least = answer["limit"] - self.spent[window], price.cost(1)
+                if left < least and left * 20 < answer["limit"]:
+                    self.vain[window] = least
         return answer
 
     def extend(self, hold: Held, seconds: int) -> dict[str, Any]:

@@ -13,10 +13,8 @@ from billing.errors import InputError, NotFoundError
 from billing.holds import HoldKind, HoldRequest
 from billing.movements import Action, Movement
 from data import tables as t
-from data.identity import Pseudonyms
-from data.ledger.hold_answers import HoldClosedError, Settle, digest_of
+from data.ledger.hold_answers import HoldClosedError, Settle
 from data.ledger.idempotency import MismatchError
-from data.ledger.intake import Intake
 from tests.builders import at, call, sms
 from tests.hold_ledger import Holding, cap, proved_holding
 
@@ -102,6 +100,28 @@ def test_a_cap_leaves_room_for_so_much_and_no_more(
         )
         == figures
     )
+
+
+def test_a_limit_that_is_spent_but_for_a_rest_pauses_and_more_of_it_resumes(ledger: Holding):
+    """Who asks before the work never spends a limit to its last micro."""
+    ledger.limit(cap("daily", 995_000))
+    ledger.settle(ledger.ask("sms", 99)["hold_id"], segments=99)
+    assert ledger.pauses() == [], "nobody has asked for more"
+    assert ledger.ask("sms")["rule"] == "daily"
+    assert ledger.pauses() == [("daily", "", None)]
+    assert ledger.ask("sms")["rule"] == "paused"
+    ledger.limit(cap("daily", 1_000_000))
+    assert ledger.pauses() == [("daily", "", "limit")]
+    assert ledger.ask("sms")["decision"] == "allowed"
+
+
+def test_a_request_that_is_too_large_pauses_nothing(ledger: Holding):
+    ledger.limit(cap("daily", 100_000), cap("campaign", 100_000, campaign="spring"))
+    ledger.post(sms("a", ledger.clock.at, 9))
+    assert ledger.ask("sms", 2)["rule"] == "daily", "a smaller one fits"
+    assert ledger.ask("sms")["decision"] == "allowed"
+    assert ledger.ask("sms")["rule"] == "daily", "the open hold may yet come back"
+    assert ledger.pauses() == []
 
 
 def test_another_campaign_has_a_budget_of_its_own(ledger: Holding):
@@ -351,30 +371,3 @@ def test_what_a_settlement_fills_pauses_what_waits_beside_it(ledger: Holding):
     assert settled.result(30)["cost_micros"] == 5 * PRICE
     assert after.result(30)["rule"] == "paused", "not daily: the window is full by now"
     assert ledger.pauses() == [("daily", "", None)]
-
-
-# --- work that nobody asked about ----------------------------------------------------------------
-def test_what_happens_while_it_is_paused_is_charged_and_flagged(ledger: Holding):
-    held = ledger.ask("sms", 1, campaign="spring")["hold_id"]
-    ledger.limit(cap("campaign", 0, campaign="spring"))
-    intake = Intake(ledger.writer, ledger.clock, Pseudonyms("test-secret"))
-    events = [
-        sms("a", ledger.clock.at, campaign="spring"),
-        sms("b", ledger.clock.at, campaign="autumn"),
-        sms("c", ledger.clock.at, campaign="spring", direction="inbound"),
-        sms("d", ledger.clock.at, campaign="spring", hold_id=held),
-    ]
-    (answer,) = intake.submit("acme", events, ledger.clock.at)
-    assert [each.status for each in answer.result(30)] == ["accepted"] * 4
-    assert flags(ledger) == ["while_paused", None, None, None]
-
-
-def test_a_number_is_kept_only_as_a_keyed_hash(ledger: Holding):
-    """Of a request too: a plain one would be guessed in minutes."""
-    request = {"request_id": "r", "kind": "sms", "amount": 1, "campaign": None, "consumer": None}
-    ledger.ask("sms", 1, request_id="r", to="14155550142")
-    (row,) = ledger.rows(t.holds, "acme")
-    assert row.request_hash != digest_of({**request, "to": "14155550142"})
-    assert "14155550142" not in str(row)
-    with pytest.raises(MismatchError):
-        ledger.ask("sms", 1, request_id="r", to="14155550143")

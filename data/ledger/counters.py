@@ -24,14 +24,15 @@ from data.ledger.bulk import StoredDays
 # Any number of windows in one statement: an account may have a budget for each of many campaigns.
 _READ = {
     "sqlite": text(
-        "SELECT c.kind, c.start_on, c.campaign_id, c.spent_micros, c.reserved_micros "
+        "SELECT c.kind, c.start_on, c.campaign_id, c.spent_micros, c.reserved_micros, "
+        "c.least_micros "
         "FROM json_each(:windows) w JOIN cap_counters c ON c.account_id = :account "
         "AND c.kind = w.value ->> 0 AND c.start_on = w.value ->> 1 "
         "AND c.campaign_id = w.value ->> 2"
     ),
     "postgresql": text(
         "SELECT c.kind, CAST(c.start_on AS VARCHAR), c.campaign_id, c.spent_micros, "
-        "c.reserved_micros FROM json_array_elements(CAST(:windows AS json)) w "
+        "c.reserved_micros, c.least_micros FROM json_array_elements(CAST(:windows AS json)) w "
         "JOIN cap_counters c ON c.account_id = :account AND c.kind = w ->> 0 "
         "AND c.start_on = CAST(w ->> 1 AS date) AND c.campaign_id = w ->> 2"
     ),
@@ -64,6 +65,10 @@ UPDATE cap_counters SET
     ) END
 WHERE account_id = :account AND kind = :kind AND start_on = :start_on AND campaign_id = :campaign
 """
+_VAIN = text(
+    "UPDATE cap_counters SET least_micros = :least WHERE account_id = :account AND kind = :kind "
+    "AND start_on = :start_on AND campaign_id = :campaign"
+)
 _CEILING = text(
     "UPDATE cap_counters SET limit_micros = :ceiling, over_micros = CASE "
     "WHEN CAST(:ceiling AS BIGINT) IS NULL OR spent_micros + reserved_micros <= :ceiling THEN 0 "
@@ -94,6 +99,7 @@ class CapCounters:
         self._reserved: dict[tuple[date, str | None], int] = defaultdict(int)
         self._granted: dict[Window, int] = defaultdict(int)
         self._ceilings: dict[Window, int | None] = {}
+        self._least: dict[Window, int] = {}
         self._known: dict[Window, Counted] = {}  # as of now, for windows that were asked for
         self._present: set[Window] = set()  # that have a row
 
@@ -125,6 +131,12 @@ class CapCounters:
         self._reserved[day, campaign] -= micros
         self._follow(day, campaign, 0, -micros)
 
+    def ask_in_vain(self, window: Window, least_micros: int) -> None:
+        """The least of a request didn't fit into what is left of a window, open holds apart."""
+        counted = self.counted(window)
+        self._least[window] = least_micros
+        self._known[window] = Counted(counted.spent_micros, counted.reserved_micros, least_micros)
+
     def counted(self, window: Window) -> Counted:
         """What a window has, with all that was changed here."""
         if window not in self._known:
@@ -139,7 +151,7 @@ class CapCounters:
         keys = [(each.kind.value, each.start_on.isoformat(), each.campaign) for each in unknown]
         given = {"account": self._account_id, "windows": json.dumps(keys)}
         rows = self._connection.execute(_READ[self._connection.dialect.name], given)
-        stored = {(row[0], row[1], row[2]): Counted(row[3], row[4]) for row in rows}
+        stored = {(row[0], row[1], row[2]): Counted(*row[3:6]) for row in rows}
         changes = self._changes()
         for window, key in zip(unknown, keys, strict=True):
             found, change = stored.get(key), changes.get(window)
@@ -147,9 +159,7 @@ class CapCounters:
                 self._present.add(window)
             known = found or NOTHING
             if change is not None:
-                known = Counted(
-                    known.spent_micros + change.spent, known.reserved_micros + change.reserved
-                )
+                known = known.plus(change.spent, change.reserved)
             self._known[window] = known
 
     def flush(self) -> None:
@@ -173,7 +183,10 @@ class CapCounters:
             if given:
                 dialect = self._connection.dialect.name
                 self._connection.execute(_statement(statement, dialect), given)
-        for pending in (self._spent, self._reserved, self._granted, self._ceilings):
+        if self._least:
+            vain = [self._key(each) | {"least": least} for each, least in self._least.items()]
+            self._connection.execute(_VAIN, vain)
+        for pending in (self._least, self._spent, self._reserved, self._granted, self._ceilings):
             pending.clear()
 
     def _changes(self) -> dict[Window, _Change]:
@@ -195,9 +208,7 @@ class CapCounters:
         for window in windows_of(day, campaign):
             known = self._known.get(window)
             if known is not None:
-                self._known[window] = Counted(
-                    known.spent_micros + spent, known.reserved_micros + reserved
-                )
+                self._known[window] = known.plus(spent, reserved)
 
     def _key(self, window: Window) -> dict[str, Any]:
         return {

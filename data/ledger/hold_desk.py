@@ -20,6 +20,7 @@ from billing.holds import (
     Allowed,
     Bound,
     Decision,
+    Denied,
     HoldRequest,
     HoldState,
     Quote,
@@ -153,9 +154,20 @@ class HoldDesk:
         hold, answer = self._made(request, digest, decision, cost)
         if isinstance(decision, Allowed):
             self._grant(request, self._today, decision.held_micros)
+        elif cost is not None:
+            self._notice_rest(request, decision, cost)
         self._holds.open(hold)
         self._answered[request.request_id] = (digest, hold.answer)
         return answer
+
+    def _notice_rest(self, request: HoldRequest, denied: Denied, cost: Quote) -> None:
+        """A request that found no room may show that a limit is spent but for a rest."""
+        for window in windows_of(self._today, request.campaign):
+            if window.kind.value == denied.rule.value and denied.limit_micros is not None:
+                counted, least = self._counters.counted(window), cost.cost_micros(1)
+                if replace(counted, least_micros=least).is_full(denied.limit_micros):
+                    self._counters.ask_in_vain(window, least)
+                    self._reasons = None
 
     def _decided(self, request: HoldRequest) -> tuple[Decision, Quote | None]:
         if lacks_plan(request.kind, self._plan, self._today):

@@ -74,6 +74,7 @@ cap_counters = Table(
     Column("reserved_micros", BigInteger, nullable=False),
     Column("limit_micros", BigInteger),  # the ceiling of the last decision; none: no bound
     Column("over_micros", BigInteger, nullable=False),
+    Column("least_micros", BigInteger),  # the least that was asked for in vain, nearly full
     PrimaryKeyConstraint("account_id", "kind", "start_on", "campaign_id"),
     CheckConstraint("reserved_micros >= 0", name="reserved"),
     CheckConstraint("over_micros >= 0", name="over"),

@@ -47,6 +47,7 @@ def _create() -> None:
         sa.Column("reserved_micros", sa.BigInteger(), nullable=False),
         sa.Column("limit_micros", sa.BigInteger(), nullable=True),
         sa.Column("over_micros", sa.BigInteger(), nullable=False),
+        sa.Column("least_micros", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint(
             "account_id", "kind", "start_on", "campaign_id", name="pk_cap_counters"
         ),
