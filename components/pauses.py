@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from billing.caps import CapKind
@@ -72,7 +71,6 @@ class PausesView:
     history: tuple[Pause, ...]
     older_href: str | None
     newest_href: str | None
-    now: datetime
     telling: Telling
     may_change: bool
     may_top_up: bool
@@ -163,9 +161,10 @@ def _history_table(view: PausesView) -> html.Table:
 
 def _history_row(pause: Pause, view: PausesView) -> html.Tr:
     telling = view.telling
-    ended: Any = end_text(pause)
-    if pause.ended_at is None:
-        ended = html.Span("Still paused", className="mark mark-soon")
+    ended: Any = html.Span("Still paused", className="mark mark-soon")
+    lasted = "–"  # it grows while nobody reads it anew
+    if pause.ended_at is not None:
+        ended, lasted = end_text(pause), age_text(pause.ended_at - pause.started_at)
     started_on = fmt.local_day(pause.started_at, telling.zone)
     return html.Tr(
         [
@@ -180,7 +179,7 @@ def _history_row(pause: Pause, view: PausesView) -> html.Tr:
                     f" {fmt.time_of_day(pause.started_at, telling.zone, has_seconds=False)}",
                 ]
             ),
-            html.Td(age_text((pause.ended_at or view.now) - pause.started_at), className="n wide"),
+            html.Td(lasted, className="n wide"),
             html.Td(ended),
         ]
     )

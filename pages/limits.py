@@ -186,7 +186,7 @@ def _pauses_view(visit: Visit, cursor: str | None, *, has_history: bool) -> paus
     return pauses.PausesView(
         standing.pauses, page.pauses if page else (),
         limits_address(cursor=page.next_cursor) if page and page.next_cursor else None,
-        PATH if cursor else None, visit.now, telling_of(visit, standing, shown),
+        PATH if cursor else None, telling_of(visit, standing, shown),
         may_change(role), role in {Role.OWNER, Role.ADMIN},
     )  # fmt: skip
 

@@ -119,9 +119,9 @@ ROUTES = {
             ("POST", "/webhooks/{webhook_id}/rotate"), ("POST", "/webhooks/{webhook_id}/test"),
             ("GET", "/webhooks/{webhook_id}/deliveries"),
             ("POST", "/webhooks/deliveries/{delivery_id}/replay"),
+            ("GET", "/webhooks/deliveries/{delivery_id}/attempts"),
         )
     },
-    ("GET", "/webhooks/deliveries/{delivery_id}/attempts"): Policy("account:write"),  # none
     ("PATCH", "/webhooks/{webhook_id}"): replace(
         NO_PAUSE, scope="account:write", body={"is_on": False}
     ),

@@ -112,10 +112,9 @@ def test_another_account_finds_none_of_it(live: Live, keeper: ApiClient, receive
         other.get(path), other.get(f"{path}/deliveries"), other.http.post(f"{path}/test"),
         other.http.post(f"{path}/rotate"), other.http.patch(path, json={"is_on": False}),
         other.http.delete(path), other.http.post(f"/webhooks/deliveries/{delivery_id}/replay"),
+        other.get(f"/webhooks/deliveries/{delivery_id}/attempts"),
     ]  # fmt: skip
     assert {answer.status_code for answer in answers} == {404}
-    attempts = other.get(f"/webhooks/deliveries/{delivery_id}/attempts").json()
-    assert attempts == {"attempts": []}
     other.close()
 
 

@@ -16,6 +16,7 @@ from data import tables as t
 from data.access.audit import record
 
 MOST_SHOWN = 200
+NO_DELIVERY = "There is no such delivery in this account."
 _deliveries, _messages = t.webhook_deliveries.c, t.webhook_messages.c
 
 
@@ -31,7 +32,7 @@ def replay(
         )
     )  # fmt: skip
     if not again.rowcount:
-        raise NotFoundError("There is no such delivery in this account.")
+        raise NotFoundError(NO_DELIVERY)
     record(connection, at, actor, account_id, "webhook.replayed", {"delivery_id": delivery_id})
 
 
@@ -57,12 +58,14 @@ def read_deliveries(
 
 
 def read_attempts(connection: Connection, account_id: str, delivery_id: str) -> Sequence[Attempt]:
-    """Every try of a delivery, oldest first; none of another account's."""
+    """Every try of a delivery, oldest first. Errors: ``NotFoundError``."""
+    own = _deliveries.account_id == account_id
+    if connection.scalar(select(_deliveries.id).where(_deliveries.id == delivery_id, own)) is None:
+        raise NotFoundError(NO_DELIVERY)
     attempts = t.webhook_attempts.c
     rows = connection.execute(
         select(t.webhook_attempts)
-        .join(t.webhook_deliveries, _deliveries.id == attempts.delivery_id)
-        .where(attempts.delivery_id == delivery_id, _deliveries.account_id == account_id)
+        .where(attempts.delivery_id == delivery_id)
         .order_by(attempts.number)
     )
     return [
