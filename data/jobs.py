@@ -183,6 +183,9 @@ class Jobs:
                 _log.warning("the clock was put back: job %s is set anew", job.id)
                 job.modify(next_run_time=now)
 
+    def _may_go_on(self) -> bool:
+        return not self._stopping.is_set() and self.lease.is_held
+
     def _go_on(self) -> None:
         """Between the steps of a job: raises when it must not go on here."""
         if self._stopping.is_set():
@@ -260,7 +263,7 @@ class Jobs:
                 return
         if self._deliverer is None:
             self._deliverer = self._made_deliverer()
-        self._deliverer.deliver(self._go_on)
+        self._deliverer.deliver(self._may_go_on)
 
     def _made_deliverer(self) -> Deliverer:
         from data.webhooks.delivering import Deliverer  # with its client: seldom needed

@@ -1,12 +1,21 @@
 """What processes that a test may kill need, loaded once a run: see tests/forked.py."""
 
-from tests import hold_race, import_crash, ingest_crash, lease_holders, sync_crash, sync_forever
+from tests import (
+    hold_race,
+    import_crash,
+    ingest_crash,
+    lease_holders,
+    sweep_leader,
+    sync_crash,
+    sync_forever,
+)
 
 __all__ = [
     "hold_race",
     "import_crash",
     "ingest_crash",
     "lease_holders",
+    "sweep_leader",
     "sync_crash",
     "sync_forever",
 ]

@@ -20,7 +20,7 @@ from billing.clock import Clock
 from billing.webhooks import DeliveryState, next_try
 from data import tables as t
 from data.database import Database
-from data.lease import Writes
+from data.lease import LeaseLostError, Writes
 from data.sealed import SealError
 from data.webhooks.endpoints import Endpoints
 from data.webhooks.sending import Answered, Message, Sender
@@ -48,10 +48,10 @@ class Deliverer:
         self._is_closing = threading.Event()
         self._pool = ThreadPoolExecutor(AT_ONCE, "webhooks")
 
-    def deliver(self, go_on: Callable[[], None] = lambda: None) -> int:
+    def deliver(self, may_go_on: Callable[[], bool] = lambda: True) -> int:
         """Begins with every endpoint whose next message is due; gives how many.
 
-        ``go_on`` is asked before each message, and raises to end it.
+        ``may_go_on`` is asked before each message.
         """
         begun = 0
         for endpoint_id in self._due():
@@ -60,7 +60,7 @@ class Deliverer:
                     continue
                 self._busy.add(endpoint_id)
             begun += 1
-            self._pool.submit(self._run, endpoint_id, go_on)
+            self._pool.submit(self._run, endpoint_id, may_go_on)
         return begun
 
     def close(self) -> None:
@@ -92,14 +92,15 @@ class Deliverer:
                 )
             ).all()
 
-    def _run(self, endpoint_id: str, go_on: Callable[[], None]) -> None:
+    def _run(self, endpoint_id: str, may_go_on: Callable[[], bool]) -> None:
         try:
             for _ in range(MOST_IN_A_ROW):
-                if self._is_closing.is_set():
+                if self._is_closing.is_set() or not may_go_on():
                     return
-                go_on()
                 if not self._deliver_next(endpoint_id):
                     return
+        except LeaseLostError:  # it is sent again by whoever leads now, under the same id
+            _log.info("a webhook was sent by a process that leads no more")
         except Exception:  # on a thread of its own: nobody else would say so
             _log.exception("webhooks of an endpoint couldn't be delivered")
         finally:
