@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from billing.access import AccountScope, Viewer
 from billing.accounts import Account
+from billing.alert_standing import AlertBacktest, AlertStanding, Episode
+from billing.alert_steps import Reading
+from billing.alerts import AlertRule
 from billing.caps import Cap
 from billing.clock import Clock
 from billing.limit_standing import Backtest, HoldView, LimitStanding, PausePage
+from billing.notices import Notice, NoticePage, Send, SendAttempt
 from billing.pauses import Pause
 from billing.rates import RateList
 from billing.usage import UsageReader
@@ -41,6 +45,48 @@ class LimitsReader(Protocol):
 
     def backtest(self, scope: AccountScope, cap: Cap) -> Backtest:
         """What a limit would have done in the last 90 days, as far as the scope sees them."""
+        ...
+
+
+class AlertsReader(Protocol):
+    """Reads alerts, what they would have done, and what people were told, of one account."""
+
+    def standing(self, scope: AccountScope) -> AlertStanding:
+        """Every rule with its figure now: of one moment."""
+        ...
+
+    def backtest(self, scope: AccountScope, rule: AlertRule) -> AlertBacktest:
+        """What a rule would have done in the last 90 days, as far as the scope sees them."""
+        ...
+
+    def preview(self, scope: AccountScope, rule: AlertRule) -> Reading:
+        """The figure that a rule would look at now, and its threshold in the same unit."""
+        ...
+
+    def episodes(self, scope: AccountScope, alert_id: str | None, most: int) -> Sequence[Episode]:
+        """The newest episodes, of one rule or of all."""
+        ...
+
+    def notices(
+        self, scope: AccountScope, person_id: str | None, cursor: str | None = None,
+        limit: int = 100,
+    ) -> NoticePage:  # fmt: skip
+        """What people were told, newest first; read or unread for a person.
+
+        Errors: ``InputError`` for a cursor that isn't one.
+        """
+        ...
+
+    def unread(self, scope: AccountScope, person_id: str) -> Sequence[Notice]:
+        """What a person hasn't seen yet, newest first, up to a hundred."""
+        ...
+
+    def sends(self, scope: AccountScope, notice_ids: Sequence[str]) -> Mapping[str, Sequence[Send]]:
+        """Deliveries by e-mail and SMS of some notices."""
+        ...
+
+    def attempts(self, scope: AccountScope, send_id: str) -> Sequence[SendAttempt]:
+        """Every try of a delivery, oldest first; ``NotFoundError`` outside the scope."""
         ...
 
 

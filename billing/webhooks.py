@@ -35,6 +35,9 @@ class Topic(StrEnum):
     CAMPAIGN_RESUMED = "campaign.resumed"
     CALL_LIMIT_REACHED = "call.limit_reached"
     HOLD_EXPIRED = "hold.expired"
+    ALERT_FIRED = "alert.fired"
+    ALERT_RECOVERED = "alert.recovered"
+    ALERT_TEST = "alert.test"
     TEST = "webhook.test"
 
 

@@ -19,6 +19,10 @@ from data.tables import APPEND_ONLY, metadata
 # Columns that the application sets again, by table; none named: all of them.
 CHANGED: dict[str, tuple[str, ...]] = {
     "accounts": ("paid_since",),
+    "alert_episodes": ("ended_at", "end_cause"),
+    "alert_settings": (),
+    "alert_states": (),
+    "alerts": (),
     "api_keys": ("revoked_at",),
     "approvals": ("decision", "decided_by", "decided_at", "entry_id"),
     "balances": (),
@@ -39,9 +43,13 @@ CHANGED: dict[str, tuple[str, ...]] = {
     "leases": (),
     "limit_settings": (),
     "lot_balances": (),
+    "notice_marks": (),
+    "notice_sends": ("state", "address", "attempt_count", "next_at", "done_at", "error"),
     "pauses": ("ended_at", "end_cause"),
     "people": ("password_hash", "disabled_at"),
     "sessions": (),
+    "troubles": ("ended_at",),
+    "usage_tallies": (),
     "webhook_deliveries": (
         "state",
         "attempt_count",
@@ -61,7 +69,10 @@ CHANGED: dict[str, tuple[str, ...]] = {
         "removed_at",
     ),
 }
-EMPTIED = ("caps", "facts", "memberships", "pending_receipts", "sessions", "sign_in_failures")
+EMPTIED = (
+    "caps", "facts", "memberships", "notice_mutes", "pending_receipts", "sessions",
+    "sign_in_failures", "usage_tallies",
+)  # fmt: skip
 # What a reader must not see: tables whole, and columns of others.
 HIDDEN = ("sessions", "sign_in_failures")
 HIDDEN_COLUMNS = {

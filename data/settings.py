@@ -54,6 +54,13 @@ class Settings(BaseSettings):
     allow_private_webhooks: bool = Field(
         False, description="send webhooks to this machine and its network, over http too"
     )
+    smtp_url: SecretStr | None = Field(
+        None, description="where e-mail goes: smtp://user:password@host:port, or smtps://"
+    )
+    mail_from: str | None = Field(None, description="the sender of e-mail; none: the SMTP user")
+    sms_url: SecretStr | None = Field(
+        None, description="who sends SMS, as an Apprise address with {to} for the number"
+    )
     approval_limit: int = Field(
         500, ge=0, le=10**9,
         description="what support may refund, adjust and grant an account a day, in its currency",

@@ -35,6 +35,8 @@ CHANGEABLE = {
     "lot_balances", "balances", "leases", "facts",
     "limit_settings", "caps", "cap_overrides", "cap_counters", "holds", "pauses",
     "webhook_endpoints", "webhook_deliveries",
+    "alerts", "alert_settings", "alert_states", "alert_episodes", "usage_tallies",
+    "notice_sends", "notice_marks", "notice_mutes", "troubles",
 }  # fmt: skip
 
 

@@ -8,8 +8,9 @@ from sqlalchemy import Connection, select
 
 from data import tables as t
 from data.accounts import read_account
+from data.ledger.consequences import follow
 from data.ledger.limit_book import read_limits
-from data.ledger.pausing import Moment, turn
+from data.ledger.pausing import Moment
 from data.ledger.wallet import OpenWallet, Posting
 
 
@@ -32,5 +33,5 @@ def expire_due(connection: Connection, now: datetime) -> int:
         count += wallet.expire(Posting(now, now, now, wallet.account.today(now)))
         wallet.flush(now)
         limits = read_limits(connection, account_id, now)
-        turn(connection, Moment(wallet.account, limits, wallet.posted_micros, now))
+        follow(connection, Moment(wallet.account, limits, wallet.posted_micros, now))
     return count

@@ -41,6 +41,7 @@ from data import tables as t
 from data.access.audit import record
 from data.identity import Pseudonyms, new_id
 from data.ledger.bulk import rows_among
+from data.ledger.consequences import follow
 from data.ledger.hold_answers import (
     Answer,
     Extend,
@@ -56,7 +57,7 @@ from data.ledger.hold_answers import (
 )
 from data.ledger.hold_book import Hold, HoldBook
 from data.ledger.limit_book import LimitBooks
-from data.ledger.pausing import Moment, due_now, open_pauses, turn
+from data.ledger.pausing import Moment, due_now, open_pauses
 from data.ledger.posting import Outcome, Poster
 from data.ledger.price_books import RateBooks
 from data.ledger.wallet import Posting
@@ -134,7 +135,7 @@ class HoldDesk:
         if self._extensions:
             self._connection.execute(insert(t.hold_extensions), self._extensions)
             self._extensions = []
-        turn(self._connection, self._moment(), self._pauses, self._counters)
+        follow(self._connection, self._moment(), self._pauses, self._counters)
 
     # --- authorize ---------------------------------------------------------------------------
     def _authorize(self, request: HoldRequest) -> Answer:

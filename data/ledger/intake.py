@@ -17,8 +17,9 @@ from billing.errors import NotAllowedError
 from billing.events import AnyEvent
 from data.accounts import read_account
 from data.identity import Pseudonyms
+from data.ledger.consequences import follow
 from data.ledger.limit_book import LimitBooks
-from data.ledger.pausing import Moment, turn
+from data.ledger.pausing import Moment
 from data.ledger.posting import Outcome, Poster
 from data.ledger.price_books import RateBooks
 from data.writer import SLICE_ROWS, Writer
@@ -73,5 +74,5 @@ class Intake:
         poster.flush()
         limits = self._limits.of(connection, account_id, now)
         moment = Moment(account, limits, poster.wallet.posted_micros, now)
-        turn(connection, moment, counters=poster.counters)
+        follow(connection, moment, counters=poster.counters)
         return outcomes

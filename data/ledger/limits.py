@@ -20,9 +20,10 @@ from billing.errors import NotFoundError
 from billing.pauses import present_windows
 from data.access.audit import LONGEST_DETAIL, record
 from data.changes import mark_changed
+from data.ledger.consequences import follow
 from data.ledger.counters import set_ceilings
 from data.ledger.limit_book import add_override, end_override, read_limits, save_limits
-from data.ledger.pausing import Moment, Turned, turn
+from data.ledger.pausing import Moment, Turned
 from data.ledger.wallet import OpenWallet
 
 _ROOM = 1_000  # of an entry of the log, for all but the caps
@@ -86,7 +87,7 @@ def _apply(
     ceilings = {window: limits.ceiling(window, at) for window in windows}
     set_ceilings(connection, account.id, ceilings)
     mark_changed(connection, account.id)  # its gauges do, even if nothing is paused or resumed
-    return turn(connection, Moment(account, limits, posted_micros, at))
+    return follow(connection, Moment(account, limits, posted_micros, at))
 
 
 def _details(before: Limits, after: Limits) -> Iterator[dict[str, Any]]:

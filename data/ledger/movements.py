@@ -31,9 +31,10 @@ from billing.wallet import WalletEntry
 from data.access.audit import record
 from data.accounts import read_account
 from data.ledger import approvals
+from data.ledger.consequences import follow
 from data.ledger.idempotency import CallKey, InFlight, Kept, call_key, first_answer, keep_answer
 from data.ledger.limit_book import read_limits
-from data.ledger.pausing import Moment, turn
+from data.ledger.pausing import Moment
 from data.ledger.refunds import Charge, find_charge, refund
 from data.ledger.wallet import Credit, OpenWallet, Posting
 from data.reading.entries import read_entry
@@ -169,7 +170,7 @@ def _carry_out(
     else:
         entry_id = wallet.credit(_credit(movement), posting)
     wallet.flush(now)
-    turn(connection, Moment(account, read_limits(connection, account.id, now),
+    follow(connection, Moment(account, read_limits(connection, account.id, now),
                             wallet.posted_micros, now))  # fmt: skip
     entry = read_entry(connection, account.id, entry_id)
     return Moved(entry, read_balance(connection, account.id, account.currency, now), None)

@@ -21,10 +21,11 @@ from data import tables as t
 from data.accounts import read_account
 from data.database import Database
 from data.lease import Writes
+from data.ledger.consequences import follow
 from data.ledger.counters import CapCounters
 from data.ledger.hold_book import HoldBook
 from data.ledger.limit_book import read_limits
-from data.ledger.pausing import Moment, is_settled, turn
+from data.ledger.pausing import Moment, is_settled
 from data.ledger.telling import tell_expired
 from data.ledger.wallet import OpenWallet
 
@@ -83,7 +84,7 @@ def sweep_account(connection: Connection, account_id: str, now: datetime) -> Swe
     counters.flush()
     wallet.flush(now)
     limits = read_limits(connection, account_id, now)
-    turned = turn(connection, Moment(account, limits, wallet.posted_micros, now))
+    turned = follow(connection, Moment(account, limits, wallet.posted_micros, now))
     return Swept(expired, len(turned.begun), len(turned.ended))
 
 

@@ -7,6 +7,13 @@ local days DATE. Keys of tenant data start with ``account_id``.
 
 from __future__ import annotations
 
+from data.tables.alerts import (
+    alert_episodes,
+    alert_settings,
+    alert_states,
+    alerts,
+    usage_tallies,
+)
 from data.tables.base import metadata
 from data.tables.ledger import (
     events,
@@ -24,6 +31,14 @@ from data.tables.limits import (
     holds,
     limit_settings,
     pauses,
+)
+from data.tables.notices import (
+    notice_attempts,
+    notice_marks,
+    notice_mutes,
+    notice_sends,
+    notices,
+    troubles,
 )
 from data.tables.people import (
     account_anchors,
@@ -68,6 +83,8 @@ APPEND_ONLY = (
     "hold_extensions",
     "webhook_messages",
     "webhook_attempts",
+    "notices",
+    "notice_attempts",
     "rate_lists",
     "rates",
     "seals",
@@ -80,6 +97,10 @@ __all__ = [
     "account_plans",
     "account_zones",
     "accounts",
+    "alert_episodes",
+    "alert_settings",
+    "alert_states",
+    "alerts",
     "api_keys",
     "approvals",
     "audit",
@@ -102,6 +123,11 @@ __all__ = [
     "lot_draws",
     "memberships",
     "metadata",
+    "notice_attempts",
+    "notice_marks",
+    "notice_mutes",
+    "notice_sends",
+    "notices",
     "pauses",
     "pending_receipts",
     "people",
@@ -112,7 +138,9 @@ __all__ = [
     "sessions",
     "sign_in_failures",
     "statements",
+    "troubles",
     "usage_lines",
+    "usage_tallies",
     "wallet_entries",
     "webhook_attempts",
     "webhook_deliveries",

@@ -1,0 +1,27 @@
+"""What follows from money that moved or limits that changed, within the same transaction.
+
+One place for all of it: whatever charges, credits, holds or changes a limit ends with ``follow``.
+Safe to repeat: asked twice, the second time finds nothing to do. Callers hold the lock on the
+account's balance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from billing.pauses import Pause
+from data.ledger.counters import CapCounters
+from data.ledger.pausing import Moment, Turned, turn
+
+
+def follow(
+    connection: Connection, moment: Moment, known: Sequence[Pause] | None = None,
+    counters: CapCounters | None = None,
+) -> Turned:  # fmt: skip
+    """Pauses and resumes what is to be; gives that.
+
+    ``known``: the open pauses, if they were read; ``counters``: the account's, if they are open.
+    """
+    return turn(connection, moment, known, counters)

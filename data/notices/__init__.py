@@ -1,0 +1,1 @@
+"""Notices: written with what they tell of, sent after it, read by people."""

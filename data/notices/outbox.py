@@ -1,0 +1,97 @@
+"""Notices to tell: written in the transaction of what they tell of, for every channel at once.
+
+The dashboard shows a notice as soon as it is committed; webhooks go the way of all webhooks
+(data/webhooks/outbox.py); e-mail and SMS wait as deliveries. Must not know how anything is sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, exists, insert, or_, select
+
+from billing.alerts import Channel
+from billing.notices import NoticeDraft, NoticeKind, SendState
+from billing.webhooks import Topic
+from data import tables as t
+from data.changes import mark_changed
+from data.identity import new_id
+from data.webhooks.outbox import tell
+
+EVERYBODY = "*"  # the account of notices to those who run the product
+SENT = (Channel.EMAIL, Channel.SMS)
+_TOPICS = {
+    NoticeKind.ALERT_FIRED: Topic.ALERT_FIRED,
+    NoticeKind.ALERT_REPEATED: Topic.ALERT_FIRED,
+    NoticeKind.ALERT_RECOVERED: Topic.ALERT_RECOVERED,
+    NoticeKind.ALERT_TEST: Topic.ALERT_TEST,
+}
+_mutes = t.notice_mutes.c
+_MUTED = select(_mutes.channel, _mutes.address).where(
+    _mutes.account_id == bindparam("account"),
+    or_(_mutes.alert_id == "", _mutes.alert_id == bindparam("alert")),
+)
+_WAITING = select(
+    exists().where(t.notice_sends.c.state.in_((SendState.WAITING.value, SendState.SENDING.value)))
+)
+
+
+def leave_notice(connection: Connection, account_id: str, draft: NoticeDraft, at: datetime) -> str:
+    """Leaves a notice and its deliveries in the caller's transaction; gives its id.
+
+    Callers hold the lock on the account's balance when a webhook is among the targets.
+    """
+    notice_id = new_id()
+    channels = {target.channel for target in draft.targets}
+    connection.execute(
+        insert(t.notices).values(
+            id=notice_id, account_id=account_id, kind=draft.kind.value, level=draft.level.value,
+            alert_id=draft.alert_id, episode_id=draft.episode_id,
+            facts=json.dumps(dict(draft.facts), separators=(",", ":"), ensure_ascii=False),
+            is_shown=Channel.DASHBOARD in channels, created_at=at,
+        )
+    )  # fmt: skip
+    _leave_sends(connection, account_id, draft, notice_id, at)
+    if Channel.WEBHOOK in channels and draft.kind in _TOPICS:
+        tell(connection, account_id, _TOPICS[draft.kind], _told(draft, notice_id), at)
+    mark_changed(connection, account_id)
+    return notice_id
+
+
+def has_waiting_sends(connection: Connection) -> bool:
+    """Whether any e-mail or SMS waits, due or not."""
+    return bool(connection.scalar(_WAITING))
+
+
+def _leave_sends(
+    connection: Connection, account_id: str, draft: NoticeDraft, notice_id: str, at: datetime
+) -> None:
+    targets = [each for each in draft.targets if each.channel in SENT]
+    if not targets:
+        return
+    asked = {"account": account_id, "alert": draft.alert_id or ""}
+    muted = {(row.channel, row.address) for row in connection.execute(_MUTED, asked)}
+    rows = []
+    for channel, address in targets:
+        is_muted = (channel.value, address) in muted
+        state = SendState.MUTED if is_muted else SendState.WAITING
+        rows.append(
+            {
+                "id": new_id(), "account_id": account_id, "notice_id": notice_id,
+                "channel": channel.value, "address": address, "state": state.value,
+                "attempt_count": 0, "created_at": at, "next_at": None if is_muted else at,
+                "done_at": at if is_muted else None,
+            }
+        )  # fmt: skip
+    connection.execute(insert(t.notice_sends), rows)
+
+
+def _told(draft: NoticeDraft, notice_id: str) -> Mapping[str, Any]:
+    """What a webhook carries of a notice."""
+    return {
+        "notice_id": notice_id, "alert_id": draft.alert_id, "episode_id": draft.episode_id,
+        "level": draft.level.value, **draft.facts,
+    }  # fmt: skip
