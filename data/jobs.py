@@ -20,6 +20,8 @@ from sqlalchemy import Connection, select
 
 from billing.clock import FixedClock
 from data.accounts import read_account
+from data.alerts.book import AlertBooks
+from data.alerts.sweeping import sweep_alerts
 from data.analytics.lake import LakeConflictError, LakeError
 from data.analytics.upkeep import expire, merge
 from data.backlog import LONG_TRANSACTION_SECONDS, TAIL_LIMIT_LINES, Backlog, Standing
@@ -45,6 +47,7 @@ DEMO_SECONDS = 20
 WATCH_SECONDS = 30
 EXPIRY_SECONDS = 60
 TELL_SECONDS = 1  # a call that reaches its last second is told of by then
+ALERT_SECONDS = 60  # what no charge brings to light
 SWEEP_SECONDS = 10  # a boundary of a day is noticed by then, whether or not anybody asks
 CLOSING_SECONDS = 2 * 60
 PROOF_SECONDS = 10 * 60  # between two looks whether the night's proof is due
@@ -94,6 +97,7 @@ class Jobs:
             on_kept=self._follow_clock,
         )  # fmt: skip
         self._writer = Fenced(self.lease, installation.writer)
+        self._alert_books = AlertBooks()
         self._deliverer: Deliverer | None = None  # until there is something to deliver
         self._scheduler = BackgroundScheduler(
             job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
@@ -105,6 +109,7 @@ class Jobs:
         self._every(CLEAN_SECONDS, "clean", self._clean)
         self._every(EXPIRY_SECONDS, "expire_credit", self._expire_credit)
         self._every(SWEEP_SECONDS, "sweep_limits", self._sweep_limits)
+        self._every(ALERT_SECONDS, "sweep_alerts", self._sweep_alerts)
         self._every(TELL_SECONDS, "tell_webhooks", self._tell)
         self._every(CLOSING_SECONDS, AT_ONCE, self._close_periods)
         self._every(PROOF_SECONDS, "nightly_proof", self._prove)
@@ -253,6 +258,15 @@ class Jobs:
             )
             if swept != Swept():
                 _log.info("limits swept: %s", swept)
+
+    def _sweep_alerts(self) -> None:
+        """Not by a clock that was put ahead: what was told can't be taken back."""
+        now = self.clock_watch.believable()
+        if now is not None and (not self._is_demo or self._is_demo_loaded()):
+            database = self._installation.database
+            count = sweep_alerts(database, self._writer, now, self._alert_books, self._go_on)
+            if count:
+                _log.info("alerts swept: %s notices", count)
 
     def _tell(self) -> None:
         """Tells of calls at their limit, and begins with deliveries that are due."""

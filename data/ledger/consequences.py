@@ -12,16 +12,23 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from billing.pauses import Pause
+from data.alerts.book import AlertBook, read_alerts
+from data.alerts.looking import look
 from data.ledger.counters import CapCounters
 from data.ledger.pausing import Moment, Turned, turn
 
 
 def follow(
     connection: Connection, moment: Moment, known: Sequence[Pause] | None = None,
-    counters: CapCounters | None = None,
+    counters: CapCounters | None = None, alerts: AlertBook | None = None,
 ) -> Turned:  # fmt: skip
-    """Pauses and resumes what is to be; gives that.
+    """Pauses and resumes what is to be, and gives that; then looks at the account's alerts.
 
-    ``known``: the open pauses, if they were read; ``counters``: the account's, if they are open.
+    ``known``: the open pauses, ``alerts``: the account's, if they were read; ``counters``: the
+    account's, if they are open. Everything that moved is written by then.
     """
-    return turn(connection, moment, known, counters)
+    turned = turn(connection, moment, known, counters)
+    account = moment.account
+    book = read_alerts(connection, account.id) if alerts is None else alerts
+    look(connection, account, book, moment.at, moment.posted_micros)
+    return turned

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from billing.clock import Clock
 from billing.errors import ProductError
 from data.accounts import read_account
+from data.alerts.book import AlertBooks
 from data.identity import Pseudonyms
 from data.ledger.hold_answers import Answer, Item
 from data.ledger.hold_desk import Books, HoldDesk
@@ -30,7 +31,7 @@ class Decisions:
         self._writer = writer
         self._clock = clock
         self._pseudonyms = pseudonyms
-        self._books = Books(LimitBooks(), RateBooks())
+        self._books = Books(LimitBooks(), RateBooks(), AlertBooks())
 
     def submit(self, account_id: str, item: Item) -> Future[Answer]:
         """Queues one request about a hold of an account.

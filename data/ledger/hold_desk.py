@@ -39,6 +39,7 @@ from billing.pauses import Pause, Reason, paused_for, resets_at
 from billing.rates import Rate, RateBook, UnknownDestinationError
 from data import tables as t
 from data.access.audit import record
+from data.alerts.book import AlertBooks
 from data.identity import Pseudonyms, new_id
 from data.ledger.bulk import rows_among
 from data.ledger.consequences import follow
@@ -73,6 +74,7 @@ class Books:
 
     limits: LimitBooks
     rates: RateBooks
+    alerts: AlertBooks
 
 
 class HoldDesk:
@@ -85,7 +87,10 @@ class HoldDesk:
         self._connection = connection
         self._account = account
         self._now = now
-        self._poster = Poster(connection, account, pseudonyms, now, is_live=True, books=books.rates)
+        self._poster = Poster(
+            connection, account, pseudonyms, now, is_live=True, books=books.rates,
+            alert_books=books.alerts,
+        )  # fmt: skip
         self._wallet, self._counters = self._poster.wallet, self._poster.counters
         self._holds: HoldBook = self._poster.holds
         self._holds.expire_due(now)
@@ -135,7 +140,7 @@ class HoldDesk:
         if self._extensions:
             self._connection.execute(insert(t.hold_extensions), self._extensions)
             self._extensions = []
-        follow(self._connection, self._moment(), self._pauses, self._counters)
+        follow(self._connection, self._moment(), self._pauses, self._counters, self._poster.alerts)
 
     # --- authorize ---------------------------------------------------------------------------
     def _authorize(self, request: HoldRequest) -> Answer:

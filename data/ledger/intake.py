@@ -16,6 +16,7 @@ from billing.clock import Clock
 from billing.errors import NotAllowedError
 from billing.events import AnyEvent
 from data.accounts import read_account
+from data.alerts.book import AlertBooks
 from data.identity import Pseudonyms
 from data.ledger.consequences import follow
 from data.ledger.limit_book import LimitBooks
@@ -47,6 +48,7 @@ class Intake:
         self._pseudonyms = pseudonyms
         self._books = RateBooks()
         self._limits = LimitBooks()
+        self._alerts = AlertBooks()
 
     def submit(
         self, account_id: str, events: Sequence[AnyEvent], received_at: datetime
@@ -69,10 +71,13 @@ class Intake:
         if account.is_closed:
             raise AccountClosedError(f"The account {account_id!r} is closed.")
         now = self._clock.now()
-        poster = Poster(connection, account, self._pseudonyms, now, is_live=True, books=self._books)
+        poster = Poster(
+            connection, account, self._pseudonyms, now, is_live=True, books=self._books,
+            alert_books=self._alerts,
+        )  # fmt: skip
         outcomes = [poster.post(events, received_at) for events, received_at in pieces]
         poster.flush()
         limits = self._limits.of(connection, account_id, now)
         moment = Moment(account, limits, poster.wallet.posted_micros, now)
-        follow(connection, moment, counters=poster.counters)
+        follow(connection, moment, counters=poster.counters, alerts=poster.alerts)
         return outcomes

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, exists, insert, select, update
 
 from billing.accounts import Account
 from billing.caps import CapKind, Limits, Window
@@ -28,6 +28,7 @@ from data import tables as t
 from data.changes import mark_changed
 from data.identity import new_id
 from data.ledger.counters import CapCounters
+from data.ledger.importing import is_importing
 from data.ledger.telling import tell_turned
 
 _pauses = t.pauses.c
@@ -42,12 +43,6 @@ _END = (
     .values(ended_at=bindparam("at"), end_cause=bindparam("cause"))
 )
 _HAS_ENTRY = select(exists().where(t.wallet_entries.c.account_id == bindparam("account")))
-_IS_IMPORTING = select(
-    exists().where(
-        or_(t.imports.c.account_id == bindparam("account"), t.imports.c.account_id == "*"),
-        t.imports.c.status == "running",
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +114,7 @@ def _difference(
     over = [pause for pause in present if not _goes_on(pause, due)]
     kept = {pause.reason.name for pause in present if pause not in over}
     begun = [each for name, each in due.items() if name not in kept]
-    if begun and connection.scalar(_IS_IMPORTING, {"account": account_id}):
+    if begun and is_importing(connection, account_id):
         begun = []
     return begun, over
 

@@ -23,6 +23,8 @@ from billing.rates import RateBook
 from billing.rating import LineDraft, RatingContext, rate_event
 from billing.records import record
 from data import tables as t
+from data.alerts.book import AlertBook, AlertBooks, read_alerts
+from data.alerts.tallies import Tallies
 from data.changes import mark_changed
 from data.columns import to_micros
 from data.identity import Pseudonyms, new_id
@@ -86,9 +88,11 @@ class Poster:
     refuses_closed_periods: bool = False
     is_live: bool = False  # a live event may only be so old; history may be of any age
     books: RateBooks | None = None  # remembered from one transaction to the next
+    alert_books: AlertBooks | None = None  # likewise
     wallet: OpenWallet = field(init=False)
     counters: CapCounters = field(init=False)
     holds: HoldBook = field(init=False)
+    alerts: AlertBook = field(init=False)
     _rates: dict[Plan, RateBook] = field(init=False, default_factory=dict)
     _contexts: dict[date, RatingContext] = field(init=False, default_factory=dict)
     _events: list[tuple[Any, ...]] = field(init=False, default_factory=list)
@@ -98,6 +102,7 @@ class Poster:
     _named_ids: dict[str, set[str]] = field(init=False)  # that have a name already
     _hashes: dict[str, str] = field(init=False, default_factory=dict)
     _days: StoredDays = field(init=False)
+    _tallies: Tallies = field(init=False)
     _receipts: Receipts = field(init=False)
     _names: dict[tuple[str, str], str] = field(init=False, default_factory=dict)
     # Campaigns that stood still when the transaction began; empty text: all outbound work did.
@@ -108,6 +113,9 @@ class Poster:
         self.counters = CapCounters(self.connection, self.account.id)
         self.holds = HoldBook(self.connection, self.wallet, self.counters)
         self._days = StoredDays(self.connection)
+        read = self.alert_books.of if self.alert_books else read_alerts
+        self.alerts = read(self.connection, self.account.id)
+        self._tallies = Tallies(self.account.id, self.alerts.scopes)
         self._receipts = Receipts(self.connection, self.account.id, to_micros(self.stored_at))
         self._seen = {"campaigns": set(), "consumers": set()}
         self._named_ids = {"campaigns": set(), "consumers": set()}
@@ -146,6 +154,7 @@ class Poster:
         self.holds.expired.clear()
         self.holds.flush()
         self.counters.flush()
+        self._tallies.flush(self.connection)
         self._receipts.flush()
         self._name_new()
         self.wallet.flush(self.stored_at)
@@ -196,8 +205,14 @@ class Poster:
             self._named(held.campaign, held.consumer)
         for line_id, draft in zip(line_ids, drafts, strict=True):
             self._lines.append(self._line_row(event, draft, line_id, event_id, posting, held))
-            if draft.cost_micros and not event.is_sandbox:
+            if event.is_sandbox:
+                continue
+            if draft.cost_micros:
                 self.wallet.charge(line_id, draft.cost_micros, posting, held.held_at)
+            self._tallies.add(
+                posting.booked_on, draft.metric, draft.service, held.campaign, draft.base_units,
+                draft.cost_micros,
+            )  # fmt: skip
         self.counters.charge(held.cap_on or posting.booked_on, held.campaign, cost)
         if backing and backing.hold and backing.hold.state is HoldState.OPEN:
             self.holds.settle(backing.hold, event_id, cost, self.stored_at)

@@ -19,6 +19,8 @@ from billing.errors import NotFoundError, ProductError
 from billing.lots import Lot, LotKind, Share
 from billing.movements import AlreadyRefundedError
 from data import tables as t
+from data.alerts.book import read_alerts
+from data.alerts.tallies import Tallies
 from data.identity import new_id
 from data.ledger.counters import CapCounters
 from data.ledger.standing import standing
@@ -90,6 +92,13 @@ def refund(wallet: OpenWallet, charge: Charge, reason: str, posting: Posting) ->
     counters = CapCounters(connection, account_id)
     counters.charge(charge.line.cap_on, charge.line.campaign_id, -charge.cost_micros)
     counters.flush()
+    tallies = Tallies(account_id, read_alerts(connection, account_id).scopes)
+    line = charge.line
+    tallies.add(
+        posting.booked_on, line.metric, line.service, line.campaign_id, -line.base_units,
+        -line.cost_micros,
+    )  # fmt: skip
+    tallies.flush(connection)
     return wallet.refund(
         line_id,
         _drawn(connection, charge.entry_id),
