@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -72,8 +73,8 @@ def change_alert(
     after = replace(found, version=found.version + 1, rule=checked, updated_at=at)
     update_alert(connection, after)
     detail = {
-        "alert_id": found.id, "version": after.version, "before": dict(row_of(found.rule)),
-        "after": dict(row_of(checked)),
+        "alert_id": found.id, "version": after.version, "before": _noted(found.rule),
+        "after": _noted(checked),
     }  # fmt: skip
     record(connection, at, actor, account.id, "alert.changed", detail)
     _apply(connection, account, before, wallet.posted_micros, at)
@@ -90,7 +91,7 @@ def remove_alert(
     found = _find(before, alert_id, version)
     update_alert(connection, replace(found, version=found.version + 1, updated_at=at), at)
     end_alert(connection, found, at, EndCause.OFF.value)
-    detail = {"alert_id": found.id, "before": dict(row_of(found.rule))}
+    detail = {"alert_id": found.id, "before": _noted(found.rule)}
     record(connection, at, actor, account.id, "alert.removed", detail)
     _apply(connection, account, before, wallet.posted_micros, at)
 
@@ -105,10 +106,16 @@ def _add(
     made = tuple(Alert(new_id(), account.id, 1, rule, at, at) for rule in checked)
     for alert in made:
         insert_alert(connection, alert)
-        detail = {"alert_id": alert.id, "after": dict(row_of(alert.rule))}
+        detail = {"alert_id": alert.id, "after": _noted(alert.rule)}
         record(connection, at, actor, account.id, "alert.added", detail)
     _apply(connection, account, before, wallet.posted_micros, at)
     return made
+
+
+def _noted(rule: AlertRule) -> dict[str, Any]:
+    """A rule as the audit log keeps it for ever: how many are told, not who."""
+    row = dict(row_of(rule))
+    return row | {"emails": len(rule.emails), "phones": len(rule.phones)}
 
 
 def _find(book: AlertBook, alert_id: str, version: int | None) -> Alert:

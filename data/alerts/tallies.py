@@ -22,15 +22,24 @@ from data.ledger.bulk import StoredDays
 
 _lines, _tallies = t.usage_lines.c, t.usage_tallies.c
 # A day before the tally's first is left out: it would be no sum of all the day's lines.
-_ADD = text(
-    "INSERT INTO usage_tallies (account_id, scope, scope_id, booked_on, base_units, cost_micros) "
-    "SELECT :account, :scope, :scope_id, :day, :units, :micros WHERE EXISTS (SELECT 1 FROM "
-    "usage_tallies WHERE account_id = :account AND scope = :scope AND scope_id = :scope_id "
-    "AND booked_on <= :day) "
-    "ON CONFLICT (account_id, scope, scope_id, booked_on) DO UPDATE SET "
-    "base_units = usage_tallies.base_units + excluded.base_units, "
-    "cost_micros = usage_tallies.cost_micros + excluded.cost_micros"
+_ADD = """
+INSERT INTO usage_tallies (account_id, scope, scope_id, booked_on, base_units, cost_micros)
+SELECT
+    CAST(:account AS VARCHAR), CAST(:scope AS VARCHAR), CAST(:scope_id AS VARCHAR), {day},
+    CAST(:units AS BIGINT), CAST(:micros AS BIGINT)
+WHERE EXISTS (
+    SELECT 1 FROM usage_tallies WHERE account_id = CAST(:account AS VARCHAR)
+    AND scope = CAST(:scope AS VARCHAR) AND scope_id = CAST(:scope_id AS VARCHAR)
+    AND booked_on <= {day}
 )
+ON CONFLICT (account_id, scope, scope_id, booked_on) DO UPDATE SET
+    base_units = usage_tallies.base_units + excluded.base_units,
+    cost_micros = usage_tallies.cost_micros + excluded.cost_micros
+"""
+_ADDS = {
+    "sqlite": text(_ADD.format(day=":day")),
+    "postgresql": text(_ADD.format(day="CAST(:day AS DATE)")),
+}
 _REMOVE = delete(t.usage_tallies).where(
     _tallies.account_id == bindparam("account"), _tallies.scope == bindparam("scope_kind"),
     _tallies.scope_id == bindparam("wanted"),
@@ -72,7 +81,7 @@ class Tallies:
             return
         days = StoredDays(connection)
         connection.execute(
-            _ADD,
+            _ADDS[connection.dialect.name],
             [
                 {
                     "account": self._account_id, "scope": scope.kind.value, "scope_id": scope.id,

@@ -28,6 +28,7 @@ LEDGER_CHECKS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("wallet: balance after each entry", "entries", ("verify_balance_after",)),
     ("wallet: reserved = open holds", "accounts", ("verify_reserved",)),
     ("limits: each window = its charges and open holds", "windows", ("verify_windows",)),
+    ("alerts: each tally = its lines", "tallies", ("verify_tallies",)),
     ("wallet: each lot = granted less drawn", "lots", ("verify_lots",)),
     ("wallet: draws sum to their entry", "entries", ("verify_draws", "verify_lost_draws")),
     (

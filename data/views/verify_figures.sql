@@ -1,6 +1,6 @@
 -- Purpose: how much there is to prove.
 -- Grain:   one row.
--- Columns: accounts, entries, lots, lines, statements, receipts, windows: numbers of rows.
+-- Columns: accounts, entries, lots, lines, statements, receipts, windows, tallies: numbers of rows.
 -- Parameters: accounts from :first to :last, both included.
 -- Sources: accounts, wallet_entries, credit_lots, usage_lines, statements, receipts,
 --          cap_counters (the ledger).
@@ -11,4 +11,5 @@ SELECT
     (SELECT count(*) FROM usage_lines WHERE account_id BETWEEN :first AND :last) AS lines,
     (SELECT count(*) FROM statements WHERE account_id BETWEEN :first AND :last) AS statements,
     (SELECT count(*) FROM receipts WHERE account_id BETWEEN :first AND :last) AS receipts,
-    (SELECT count(*) FROM cap_counters WHERE account_id BETWEEN :first AND :last) AS windows
+    (SELECT count(*) FROM cap_counters WHERE account_id BETWEEN :first AND :last) AS windows,
+    (SELECT count(*) FROM usage_tallies WHERE account_id BETWEEN :first AND :last) AS tallies
