@@ -27,6 +27,7 @@ from sqlalchemy import BindParameter, bindparam, select
 from billing.caps import Cap, CapKind, Inbound, Limits, Override
 from billing.movements import Action, Movement
 from data import tables as t
+from data.alerts.rules import add_alert
 from data.analytics.lake import Lake
 from data.analytics.sync import sync_all
 from data.identity import Pseudonyms, new_id
@@ -35,6 +36,7 @@ from data.ledger.limits import override, set_limits, take_back
 from data.ledger.price_books import add_rate_list, new_rate_list
 from data.ledger.sweeping import sweep
 from data.proof.verify import verify
+from tests.alert_ledger import low, usage
 from tests.builders import NOON
 from tests.hold_ledger import Holding
 from tests.hold_oracle import Oracle
@@ -42,6 +44,10 @@ from tests.hold_steps import ANYTHING, LISTED, MONEY, PLACES, PRICES
 from tests.hold_story import Asking
 from tests.wallet_ledger import REFUND
 
+WATCHED = (
+    low(20), usage(5, scope="campaign spring"), usage(3, "week", "service SMS"),
+    usage(9, "month", "metric ai_connected_minutes"),
+)  # fmt: skip
 _OWN: BindParameter[str] = bindparam("account")
 _holds, _counters, _pauses = t.holds.c, t.cap_counters.c, t.pauses.c
 STATE = (
@@ -67,6 +73,9 @@ class Story(RuleBasedStateMachine, Asking):
         self.standing: dict[tuple[str, str], tuple[Any, str]] = {}  # what is paused, by which row
         self.ledger.add(self.id, timezone=zone)
         self.ledger.clock.at = now
+        account = self.ledger.accounts[self.id]
+        for each in WATCHED:  # what is counted for them, verify proves at the end
+            self.ledger.writer.write(lambda c: add_alert(c, account, each, "person:ada", now))  # noqa: B023
         if micros:
             self.top_up(micros)
 
