@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
 import time
 from dataclasses import dataclass
 
@@ -21,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.forwarded import Forwarded
 from api.metrics import Metrics
 from api.web_auth import security_headers
+from data.identity import new_request_id
 from data.logs import begin_request, note
 from data.settings import Settings
 
@@ -120,7 +120,7 @@ def _request_id(scope: Scope) -> str:
     given = [value for name, value in scope["headers"] if name == b"x-request-id"]
     if len(given) == 1 and _GIVEN_ID.fullmatch(given[0]):
         return str(given[0].decode("ascii"))
-    return secrets.token_hex(8)
+    return new_request_id()
 
 
 def _route(scope: Scope) -> str:

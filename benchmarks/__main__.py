@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import browsing, holding, importing, ingesting, rendering, streaming
+from benchmarks import browsing, holding, holding_http, importing, ingesting, rendering, streaming
 from benchmarks.tables import RESULTS, Results, machine, show, write
 
 
@@ -20,6 +20,7 @@ class Name(StrEnum):
     RENDERING = "rendering"
     INGESTING = "ingesting"
     HOLDING = "holding"
+    HOLDING_HTTP = "holding-http"
     STREAMING = "streaming"
     BROWSING = "browsing"
 
@@ -51,6 +52,9 @@ def main(
         if only in (None, Name.HOLDING):
             count = lines or holding.PAIR_COUNT
             found.append(holding.measure(Path(folder) / "holding", count))
+        if only in (None, Name.HOLDING_HTTP):
+            count = lines or holding_http.PAIR_COUNT
+            found.append(holding_http.measure(Path(folder) / "holding-http", count))
         if only in (None, Name.STREAMING):
             found.append(streaming.measure(Path(folder) / "streaming"))
         if only in (None, Name.BROWSING):

@@ -120,7 +120,7 @@ def measure(scratch: Path, pair_count: int = PAIR_COUNT, runs: int = RUNS) -> Re
 def _run(folder: Path, pair_count: int) -> Run:
     folder.mkdir()
     installation = new_installation(folder)
-    _prepare(installation)
+    prepare(installation)
     commits: list[int] = []
     installation.writer.watch(lambda commit: commits.append(commit.decisions))
     callers = _Callers(installation, pair_count)
@@ -140,7 +140,7 @@ def _run(folder: Path, pair_count: int) -> Run:
     )  # fmt: skip
 
 
-def _prepare(installation: Installation) -> None:
+def prepare(installation: Installation) -> None:
     """Credit and caps in plenty: nothing is denied, everything is looked at."""
 
     def fill(connection: Any) -> None:

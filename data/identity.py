@@ -15,6 +15,14 @@ def new_id() -> str:
     return str(uuid_utils.uuid7())
 
 
+def new_request_id() -> str:
+    """16 hex digits that tell one request from another, and are no secret.
+
+    The kernel isn't asked for them: whoever asks it waits for the interpreter afterwards.
+    """
+    return uuid_utils.uuid4().hex[:16]
+
+
 class Pseudonyms:
     """Keyed hashes under the installation's secret: equal inputs can be matched, not read."""
 

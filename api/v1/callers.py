@@ -6,19 +6,21 @@ tests/test_api_tenancy.py checks for every route there is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
+from api.v1.known import Known
 from api.v1.services import Services, services_of
 from billing.access import ALL_ACCOUNTS, AccountScope, Role
 from billing.accounts import Account
 from billing.errors import InputError, NotAllowedError, NotFoundError
-from data.access.keys import SCOPES, ApiKey, find_key
+from data.access.keys import SCOPES, ApiKey
 from data.accounts import read_account
 from data.logs import note
 
@@ -31,6 +33,7 @@ NO_KEY = "Send an API key: Authorization: Bearer KEY."
 _HEARD_WITH = {
     "balance": ("wallet:read",), "transactions": ("usage:read",),
     "pauses": ("usage:read", "limits:write"),
+    "notifications": ("usage:read", "alerts:write"),
 }  # fmt: skip
 bearer = HTTPBearer(
     auto_error=False, description="An API key: `usage-dashboard key add --account ID --scope …`"
@@ -66,10 +69,10 @@ def scopes_of(key: ApiKey) -> frozenset[str]:
     return given.union(*(_IMPLIED.get(scope, frozenset()) for scope in given))
 
 
-def caller(*needed: str) -> Callable[..., Caller]:
+def caller(*needed: str) -> Callable[..., Awaitable[Caller]]:
     """A dependency: the caller, whose key has one of the scopes, or a refusal."""
 
-    def find(
+    async def find(
         request: Request,
         credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
         account: Annotated[
@@ -78,34 +81,50 @@ def caller(*needed: str) -> Callable[..., Caller]:
         ] = None,
     ) -> Caller:
         services = services_of(request)
-        key = open_key(services, credentials.credentials if credentials else None)
-        if not scopes_of(key) & set(needed):
+        known = await know(services, credentials.credentials if credentials else None)
+        if not scopes_of(known.key) & set(needed):
             raise NotAllowedError(
                 f"This key may not do that: it needs the scope {' or '.join(needed)}.",
                 code="scope_lacks",
             )
-        return Caller(key, _scope(services, key, account))
+        if known.account is not None:  # no need of the ledger, so none of a thread
+            return Caller(known.key, _scope(services, known, account))
+        return Caller(known.key, await run_in_threadpool(_scope, services, known, account))
 
     return find
 
 
-def open_key(services: Services, shown: str | None) -> ApiKey:
-    """The key that a caller shows, counted against its limit.
+async def know(services: Services, shown: str | None) -> Known:
+    """The key that a caller shows with its account, counted against its limit.
 
     Errors: ``NotAllowedError`` without one or with one that is unknown or revoked;
     ``TooOftenError``.
     """
+    known = services.known.find(shown) if shown else None
+    if known is None:
+        known = await run_in_threadpool(_read_known, services, shown)
+    return _counted(services, known)
+
+
+def open_key(services: Services, shown: str | None) -> ApiKey:
+    """The key alone, as the ledger knows it now; off the loop. Errors: as of ``know``."""
+    return _counted(services, _read_known(services, shown)).key
+
+
+def _read_known(services: Services, shown: str | None) -> Known:
     if not shown:
         raise NotAllowedError(NO_KEY, code="no_key")
-    installation = services.installation
-    with installation.database.read() as connection:
-        key = find_key(connection, installation.pseudonyms, shown)
-    if key is None:
+    known = services.known.read(shown)
+    if known is None:
         raise NotAllowedError("This API key is unknown or was revoked.", code="key_unknown")
-    if not key.is_over_all:
-        note(account=key.account_id)
-    services.throttle.take(key.id)
-    return key
+    return known
+
+
+def _counted(services: Services, known: Known) -> Known:
+    if not known.key.is_over_all:
+        note(account=known.key.account_id)
+    services.throttle.take(known.key.id)
+    return known
 
 
 def listen_as(services: Services, key: ApiKey, account: str | None) -> AccountScope:
@@ -113,7 +132,7 @@ def listen_as(services: Services, key: ApiKey, account: str | None) -> AccountSc
 
     Errors: ``NotAllowedError``, ``InputError`` and ``NotFoundError`` as for a call.
     """
-    return _scope(services, key, account)
+    return _scope(services, Known(key, None), account)
 
 
 def heard_kinds(key: ApiKey, wanted: frozenset[str], *, is_named: bool) -> frozenset[str]:
@@ -137,8 +156,9 @@ def heard_kinds(key: ApiKey, wanted: frozenset[str], *, is_named: bool) -> froze
     return frozenset(allowed)
 
 
-def _scope(services: Services, key: ApiKey, wanted: str | None) -> AccountScope:
+def _scope(services: Services, known: Known, wanted: str | None) -> AccountScope:
     """The account of the call: the key's own, or for a key over all the one it names."""
+    key = known.key
     if key.account_id == ALL_ACCOUNTS:
         if not wanted:
             raise InputError("account", wanted or "", "name one: ?account=ID, for a key over all")
@@ -149,11 +169,7 @@ def _scope(services: Services, key: ApiKey, wanted: str | None) -> AccountScope:
             raise InputError("account", wanted, fix, code="other_account")
         account_id = key.account_id
     installation = services.installation
-    with installation.database.read() as connection:
-        try:
-            account = read_account(connection, account_id)
-        except NotFoundError:
-            raise NotFoundError(f"There is no account {account_id[:64]!r}.") from None
+    account = known.account or _read_account(services, account_id)
     if account.is_closed and key.account_id != ALL_ACCOUNTS:
         raise NotAllowedError(f"The account {account_id!r} is closed.", code="account_closed")
     note(account=account_id)
@@ -161,6 +177,14 @@ def _scope(services: Services, key: ApiKey, wanted: str | None) -> AccountScope:
     hidden_before = None if role.sees_all_accounts else account.paid_since
     now = installation.clock.now()
     return AccountScope(account, role, _local_midnight(account, now), hidden_before)
+
+
+def _read_account(services: Services, account_id: str) -> Account:
+    with services.installation.database.read() as connection:
+        try:
+            return read_account(connection, account_id)
+        except NotFoundError:
+            raise NotFoundError(f"There is no account {account_id[:64]!r}.") from None
 
 
 def role_of(key: ApiKey) -> Role:

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.problems import named, refusal
 from api.v1.bodies import read_body
-from api.v1.callers import bearer, open_key, scopes_of
+from api.v1.callers import bearer, know, scopes_of
 from api.v1.cloud_events import Delivery, Refused, Taken, read_delivery
 from api.v1.event_docs import RESPONSES
 from api.v1.services import Services, services_of
@@ -57,7 +57,7 @@ class Sender:
         return None
 
 
-def sender(
+async def sender(
     request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
     account: Annotated[
@@ -65,7 +65,8 @@ def sender(
     ] = None,
 ) -> Sender:
     """The key of a request for events."""
-    key = open_key(services_of(request), credentials.credentials if credentials else None)
+    shown = credentials.credentials if credentials else None
+    key = (await know(services_of(request), shown)).key
     scopes = scopes_of(key)
     if not scopes & {"events:write", "events:priced"}:
         raise NotAllowedError(

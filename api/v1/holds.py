@@ -30,7 +30,6 @@ from api.v1.services import Services, services_of
 from billing.errors import InputError, NotFoundError
 from billing.events import UsageEvent, event_type
 from billing.holds import HoldKind, HoldState
-from billing.limit_standing import HoldView
 from billing.limits import limit
 from data.ledger.hold_answers import Extend, Item, Release, Settle
 from data.ledger.posting import Outcome
@@ -62,12 +61,17 @@ _SAID: dict[HoldKind, tuple[str, dict[str, str]]] = {
 }  # fmt: skip
 
 
-def allowed_hold(request: Request, who: Holder, hold_id: HoldId) -> HoldView:
-    """The hold that a call is about, open or closed; ``NotFoundError`` for none."""
-    hold = services_of(request).installation.limits_reader.hold(who.scope, hold_id)
-    if hold.state is HoldState.DENIED:
-        raise NotFoundError(NO_HOLD)
-    return hold
+async def allowed_kind(request: Request, who: Holder, hold_id: HoldId) -> HoldKind:
+    """What the hold that a call is about is for, open or closed; ``NotFoundError`` for none."""
+    services = services_of(request)
+    kind = services.hold_kinds.find(who.account.id, hold_id)
+    if kind is None:
+        reader = services.installation.limits_reader
+        hold = await run_in_threadpool(reader.hold, who.scope, hold_id)
+        if hold.state is HoldState.DENIED:
+            raise NotFoundError(NO_HOLD)
+        kind = hold.kind
+    return kind
 
 
 @router.post("/holds", response_model=DecisionAnswer)
@@ -78,7 +82,14 @@ async def authorize(request: Request, who: Holder, body: AuthorizeBody) -> JSONR
     given. A hold covers all lines of its event. A call may last `max_seconds`, which is what the
     balance, the limits and the estimate allow.
     """
-    return await _decide(request, who, body.request())
+    asked = body.request()
+    services = services_of(request)
+    answer = await asyncio.wrap_future(
+        services.installation.decisions.submit(who.account.id, asked)
+    )
+    if answer["decision"] == "allowed":
+        services.hold_kinds.keep(who.account.id, answer["hold_id"], asked.kind)
+    return _answer(who, answer)
 
 
 @router.post("/holds/{hold_id}/extend", response_model=DecisionAnswer, responses=_CLOSED)
@@ -94,8 +105,9 @@ async def extend(request: Request, who: Holder, hold_id: HoldId, body: ExtendBod
 async def settle(
     request: Request,
     who: Holder,
+    hold_id: HoldId,
     body: SettleBody,
-    hold: Annotated[HoldView, Depends(allowed_hold)],
+    kind: Annotated[HoldKind, Depends(allowed_kind)],
 ) -> JSONResponse:
     """Charges the work by its usage event, and gives back what was held and not used.
 
@@ -104,7 +116,7 @@ async def settle(
     or after a release is flagged.
     """
     services = services_of(request)
-    event = _event_of(who, hold, body)
+    event = _event_of(who, hold_id, kind, body)
     item = Settle(event, services.installation.clock.now())
     answer = await asyncio.wrap_future(services.installation.decisions.submit(who.account.id, item))
     if answer["is_duplicate"]:
@@ -164,16 +176,16 @@ def _told_again(services: Services, who: Caller, event: UsageEvent) -> dict[str,
     return {"event_id": event_id, "lines": lines}
 
 
-def _event_of(who: Caller, hold: HoldView, body: SettleBody) -> UsageEvent:
+def _event_of(who: Caller, hold_id: str, held_for: HoldKind, body: SettleBody) -> UsageEvent:
     """The event that settles a hold; ``InputError`` names what can't be taken."""
-    kind, said = _SAID[hold.kind]
-    if body.data.get("hold_id", hold.id) != hold.id:
+    kind, said = _SAID[held_for]
+    if body.data.get("hold_id", hold_id) != hold_id:
         fix = "leave it out: the address names the hold"
         raise InputError("data.hold_id", body.data["hold_id"], fix)
     taken = read_event(
         {
             "specversion": "1.0", "type": kind, "subject": who.account.id, "source": body.source,
-            "id": body.id, "time": body.time, "data": {**said, **body.data, "hold_id": hold.id},
+            "id": body.id, "time": body.time, "data": {**said, **body.data, "hold_id": hold_id},
         }
     )  # fmt: skip
     if isinstance(taken, Refused):

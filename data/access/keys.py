@@ -13,6 +13,7 @@ from billing.access import ALL_ACCOUNTS
 from billing.errors import InputError, NotFoundError
 from data import tables as t
 from data.accounts import read_account
+from data.changes import mark_changed
 from data.identity import Pseudonyms, new_id
 
 SCOPES = (
@@ -24,6 +25,7 @@ KEY_START = "usage_"  # lets a scanner of leaked secrets know one
 KEY_BYTES = 32
 SHOWN_LENGTH = len(KEY_START) + 6
 LONGEST_KEY = 100
+KEYS_CHANGED = "api_keys"  # among the changes of a commit, where no account has such a name
 DOMAIN = "api key"  # a hash made for another purpose never matches one of these
 
 
@@ -103,6 +105,7 @@ def revoke_key(connection: Connection, account_id: str, key_id: str, at: datetim
     connection.execute(
         update(t.api_keys).where(*own, t.api_keys.c.revoked_at.is_(None)).values(revoked_at=at)
     )
+    mark_changed(connection, KEYS_CHANGED)
 
 
 def _check_scopes(account_id: str, scopes: Collection[str]) -> tuple[str, ...]:
