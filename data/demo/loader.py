@@ -16,6 +16,7 @@ from data import tables as t
 from data.accounts import add_account, change_plan
 from data.database import Database
 from data.demo.accounts import PROFILES
+from data.demo.alerts import add_alerts
 from data.demo.batches import Batch, next_batch, post_batch
 from data.demo.people import DEMO_PASSWORD, DEMO_PEOPLE
 from data.demo.prices import add_price_lists
@@ -97,6 +98,7 @@ def load_demo(
         state.is_complete = True
         save_state(connection, state)
         mark_done(connection, state, clock.now())
+        add_alerts(connection, clock.now())
     return DemoReport(added, False, state.parameters)
 
 
