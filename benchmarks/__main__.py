@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import browsing, holding, holding_http, importing, ingesting, rendering, streaming
+from benchmarks import (
+    alerting,
+    browsing,
+    holding,
+    holding_http,
+    importing,
+    ingesting,
+    rendering,
+    streaming,
+)
 from benchmarks.tables import RESULTS, Results, machine, show, write
 
 
@@ -21,6 +30,7 @@ class Name(StrEnum):
     INGESTING = "ingesting"
     HOLDING = "holding"
     HOLDING_HTTP = "holding-http"
+    ALERTING = "alerting"
     STREAMING = "streaming"
     BROWSING = "browsing"
 
@@ -55,6 +65,8 @@ def main(
         if only in (None, Name.HOLDING_HTTP):
             count = lines or holding_http.PAIR_COUNT
             found.append(holding_http.measure(Path(folder) / "holding-http", count))
+        if only in (None, Name.ALERTING):
+            found.append(alerting.measure(Path(folder) / "alerting"))
         if only in (None, Name.STREAMING):
             found.append(streaming.measure(Path(folder) / "streaming"))
         if only in (None, Name.BROWSING):

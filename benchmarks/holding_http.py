@@ -85,7 +85,7 @@ async def _call_all(
     settled: list[float] = []
 
     async def work(key: str) -> None:
-        caller = await _Caller.connect(url, key)
+        caller = await Caller.connect(url, key)
         for number in left:
             answer, took = await caller.post("/api/v1/holds", _asked(f"{name}-{number}", number))
             authorized.append(took)
@@ -116,7 +116,7 @@ def _happened(event_id: str, number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class _Caller:
+class Caller:
     """One connection that stays open."""
 
     def __init__(
@@ -125,30 +125,32 @@ class _Caller:
         self._reader, self._writer, self._key = reader, writer, key
 
     @classmethod
-    async def connect(cls, url: str, key: str) -> _Caller:
+    async def connect(cls, url: str, key: str) -> Caller:
         parts = urlsplit(url)
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         return cls(reader, writer, key)
 
-    async def post(self, path: str, body: dict[str, Any]) -> tuple[dict[str, Any], float]:
+    async def post(
+        self, path: str, body: dict[str, Any], *, kind: str = "application/json", status: int = 200
+    ) -> tuple[dict[str, Any], float]:
         """What is answered, and after how many milliseconds. Errors: ``AssertionError``."""
         sent = json.dumps(body).encode()
         head = (
             f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {self._key}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(sent)}\r\n\r\n"
+            f"Content-Type: {kind}\r\nContent-Length: {len(sent)}\r\n\r\n"
         )
         began = time.perf_counter()
         self._writer.write(head.encode() + sent)
         answered = await self._reader.readuntil(b"\r\n\r\n")
-        length = next(
+        lengths = [
             int(line.split(b":")[1])
             for line in answered.split(b"\r\n")
             if line.lower().startswith(b"content-length:")
-        )
-        found = await self._reader.readexactly(length)
+        ]
+        found = await self._reader.readexactly(sum(lengths))
         took = (time.perf_counter() - began) * 1000
-        assert answered.startswith(b"HTTP/1.1 200"), (answered[:40], found[:300])
-        return json.loads(found), took
+        assert answered.startswith(b"HTTP/1.1 %d" % status), (answered[:40], found[:300])
+        return json.loads(found or b"{}"), took
 
     def close(self) -> None:
         """Ends the connection."""
