@@ -364,6 +364,14 @@ def test_the_sweep_of_limits_and_of_alerts_do_not_tell_twice(ledger: Alerted):
     assert ledger.told() == [("fired", "warning")]
 
 
+def test_a_closed_account_is_left_alone(ledger: Alerted):
+    ledger.alert(replace(low(100), frequency=Frequency(Repeat.HOURS, 1)))
+    with ledger.database.write() as connection:
+        connection.execute(update(t.accounts).values(closed_at=NOON))
+    ledger.clock.at = NOON + timedelta(hours=5)
+    assert ledger.sweep_alerts() == 0
+
+
 def test_who_asked_to_hear_no_more_is_not_written_to(ledger: Alerted):
     rule = replace(low(100), channels=(Channel.EMAIL,), emails=(OWNER, "b@acme.example"))
     with ledger.database.write() as connection:

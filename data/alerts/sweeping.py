@@ -27,6 +27,8 @@ def sweep_alerts(
 ) -> int:  # fmt: skip
     """Looks at the alerts of every account that has any; gives how many notices were left.
 
+    A closed account is left alone: its balance stays as it is, and nobody is reminded of it.
+
     ``books``: of the calling thread alone. ``go_on`` is asked before each account, and raises to
     end it. An account that fails doesn't keep the others waiting. Errors: the first that came up,
     after all accounts were tried.
@@ -39,7 +41,8 @@ def sweep_alerts(
         try:
             with database.read() as connection:
                 account = read_account(connection, account_id)
-                if is_calm(connection, account, books.of(connection, account_id), now):
+                book = books.of(connection, account_id)
+                if account.is_closed or is_calm(connection, account, book, now):
                     continue
             count += writer.write(partial(look_at, account_id=account_id, now=now)).notice_count
         except Exception as error:  # raised below, once the other accounts had their turn
