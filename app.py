@@ -101,9 +101,10 @@ def _work(settings: Settings, sockets: str, parent: int) -> None:
     from api.server import build_server
     from api.server import serve as run
     from api.workers import inherited, render_index, stop_with_parent
+    from components.notice_words import words
 
     stop_with_parent(parent)
-    application = build_server(open_installation(settings))
+    application = build_server(open_installation(settings), words=words)
     render_index(application.state.screens)
     run(application, inherited(sockets), settings.log_level)
 
@@ -141,6 +142,7 @@ def _serve_at(
     with loading():
         from api.server import build_server  # two thirds of a start, while analytics open
         from api.server import serve as run
+        from components.notice_words import words
         from data.importers.ledger import stop_stale_imports
 
         loader = _load_demo_beside(installation) if is_demo else None
@@ -151,6 +153,7 @@ def _serve_at(
             is_demo=is_demo,
             demo_people=_demo_people() if is_demo else (),
             on_stop=loader.terminate if loader else None,
+            words=words,
         )
     if is_demo and host not in LOOPBACK:
         console.print("[bold yellow]![/] The demo's passwords are public, and so is this address.")

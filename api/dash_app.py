@@ -12,14 +12,20 @@ from dash._pages import _path_to_page  # the router's own rule, so that both agr
 from flask import Flask, Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from api.alert_forms import ALERTS, alert_forms
 from api.callbacks import install_callback_check
 from api.desk import ServerDesk
 from api.downloads import DESK, downloads
 from api.joined_assets import FIRST_SCRIPT, SCRIPTS, STYLES, joined_assets, marked
+from api.left import install_left
 from api.limit_forms import LIMITS, limit_forms
+from api.mutes import install_mutes
+from api.notice_forms import NOTICES, notice_forms
 from api.page_parts import install_page_parts
+from api.recharge_forms import RECHARGES, recharge_forms
 from api.wallet_forms import MOVEMENTS, wallet_forms
 from api.web_auth import current_accounts, current_scope, current_viewer, install_auth
+from api.webhook_forms import WEBHOOKS, webhook_forms
 from billing.metrics import METRIC_BY_ID, METRICS
 from billing.usage import UsageReader
 from data.installation import Installation
@@ -82,10 +88,21 @@ def build_dash(
     )
     server.extensions[MOVEMENTS] = installation.movements
     server.extensions[LIMITS] = installation
+    server.extensions[RECHARGES] = installation
+    server.extensions[ALERTS] = installation
+    server.extensions[WEBHOOKS] = installation
+    server.extensions[NOTICES] = installation
+    settings = installation.settings
+    install_left(server, installation.secret, installation.clock, is_secure=settings.cookie_secure)
     server.register_blueprint(joined_assets)
     server.register_blueprint(downloads)
     server.register_blueprint(wallet_forms)
     server.register_blueprint(limit_forms)
+    server.register_blueprint(recharge_forms)
+    server.register_blueprint(alert_forms)
+    server.register_blueprint(webhook_forms)
+    server.register_blueprint(notice_forms)
+    install_mutes(server, installation)
     server.before_request(_redirect)
     install_callback_check(server, app)
     install_page_parts(server, installation)

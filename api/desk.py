@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import select
 
 from api.amounts import plain_amount
+from api.left import take
 from billing.access import ALL_ACCOUNTS, AccountScope, Viewer
 from billing.accounts import Account
 from billing.clock import Clock
-from billing.desk import LimitsReader
+from billing.desk import AlertsReader, LimitsReader, RechargesReader, WebhooksReader
 from billing.rates import RateList
 from billing.usage import UsageReader
 from billing.wallet import WalletReader
@@ -57,6 +59,25 @@ class ServerDesk:
     def limits(self) -> LimitsReader:
         """Reads spending limits, pauses and holds."""
         return self._installation.limits_reader
+
+    @property
+    def alerts(self) -> AlertsReader:
+        """Reads alerts, episodes and what people were told."""
+        return self._installation.alerts_reader
+
+    @property
+    def recharges(self) -> RechargesReader:
+        """Reads auto-recharge."""
+        return self._installation.recharges_reader
+
+    @property
+    def webhooks(self) -> WebhooksReader:
+        """Reads webhooks and their deliveries."""
+        return self._installation.webhooks_reader
+
+    def left(self, path: str) -> Mapping[str, Any]:
+        """What a form left for this person's look at a page: shown once; empty when nothing."""
+        return take(path, self._viewer(), self._scope())
 
     def viewer(self) -> Viewer:
         """The signed-in person."""

@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from billing.access import ALL_ACCOUNTS
 from billing.errors import ProductError
 from billing.limits import limit
 from data.announcing import Listener
@@ -217,7 +218,8 @@ class Hub:
     # --- changes -------------------------------------------------------------------------------
     def _committed(self, account_ids: frozenset[str]) -> None:
         """On another thread: hands over what changed, once however many commits there are."""
-        heard = account_ids & self._topics.keys()
+        is_for_all = ALL_ACCOUNTS in account_ids  # those who run the product are told, anywhere
+        heard = frozenset(self._topics) if is_for_all else account_ids & self._topics.keys()
         if not heard or self._loop is None:
             return
         with self._lock:

@@ -19,7 +19,15 @@ from flask import Flask
 
 from api.hub import Hub, Listening
 from api.listeners import Listener, Standing
-from api.live_pages import PageView, Regions, fingerprint, render_regions, shown_as
+from api.live_pages import (
+    PageView,
+    Regions,
+    fingerprint,
+    is_personal,
+    render_regions,
+    shown_as,
+)
+from api.notice_feed import notices_told
 from api.v1.limit_shapes import pause_shapes
 from api.v1.services import Services
 from api.v1.shapes import balance_shape
@@ -31,7 +39,7 @@ HEARTBEAT_SECONDS = 15.0
 RETRY_SECONDS = 1.0  # after figures that could not be read
 RECONNECT_MS = 2_000
 MOST_LINES = 100  # in one event
-KINDS = ("balance", "pauses", "transactions", "regions")
+KINDS = ("balance", "pauses", "notifications", "transactions", "regions")
 HEARTBEAT = b": still here\n\n"
 _log = logging.getLogger(__name__)
 
@@ -127,6 +135,9 @@ class Feed:
             self._ask_again(is_newest)
             if self._is_news("pauses", text):
                 yield event("pauses", text, self._place)
+        if "notifications" in self.wish.kinds:
+            async for message in self._notifications(standing):
+                yield message
         for view in self.wish.views if "regions" in self.wish.kinds else ():
             # A page that has just been read is told only what changes without the ledger.
             is_read = is_first and view.seen == self._place
@@ -154,10 +165,23 @@ class Feed:
                 self.listening.wake.set()
                 return
 
+    async def _notifications(self, standing: Standing) -> AsyncGenerator[bytes]:
+        """What one person hasn't seen, computed for nobody else; to a key, the newest notices."""
+        person_id = standing.viewer.person_id if standing.viewer else None
+        key = ("notifications", person_id, standing.scope.role, standing.scope.visible_from)
+        work = partial(notices_told, self.services.installation, standing.scope, person_id)
+        text, is_newest = await self.hub.shared(self.listening, key, work)
+        self._ask_again(is_newest)
+        if self._is_news("notifications", text):
+            yield event("notifications", text, self._place)
+
     async def _regions(
         self, standing: Standing, view: PageView, is_frame_only: bool, alike: Hashable
     ) -> AsyncGenerator[bytes]:
-        key = ("frame" if is_frame_only else view.address, alike)
+        whose = None
+        if not is_frame_only and standing.viewer is not None and is_personal(view):
+            whose = standing.viewer.person_id
+        key = ("frame" if is_frame_only else view.address, alike, whose)
         work = partial(self._render, standing, view, is_frame_only)
         (place, regions), is_newest = await self.hub.shared(self.listening, key, work)
         self._ask_again(is_newest)

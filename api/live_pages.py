@@ -23,6 +23,7 @@ MOST_VIEWS = 8
 LONGEST_VIEW = 2_000
 LIVE = "live_regions"  # where pages/_frame.py looks whether a stream asks
 FRAME_ONLY = "live_frame_only"  # and whether for more than what stands around the content
+PERSONAL = "live_personal"  # and whether for one person alone
 
 Regions = dict[str, str]  # JSON by the id of the element it belongs into
 
@@ -69,6 +70,12 @@ def shown_as(standing: Standing, now: datetime) -> Hashable:
     return scope.role, scope.visible_from, since, today
 
 
+def is_personal(view: PageView) -> bool:
+    """Whether a page asks who looks in what a stream is sent: then nobody else is shown it."""
+    page, _ = _path_to_page(view.path.strip("/"))  # type: ignore[no-untyped-call]
+    return bool(page.get("is_personal"))
+
+
 def render_regions(
     flask_app: Flask, standing: Standing, view: PageView, *, is_frame_only: bool = False
 ) -> Regions:
@@ -81,6 +88,7 @@ def render_regions(
     page, variables = _path_to_page(view.path.strip("/"))  # type: ignore[no-untyped-call]
     with flask_app.app_context():
         g.viewer, g.account_scope = standing.viewer, standing.scope
+        setattr(g, PERSONAL, is_personal(view))
         setattr(g, LIVE, {})
         setattr(g, FRAME_ONLY, is_frame_only)
         built: dict[str, Any] = page["layout"](

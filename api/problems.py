@@ -25,7 +25,8 @@ STATUS_BY_CODE = {
     "own_request": 403, "not_found": 404, "in_progress": 409, "already_refunded": 409,
     "already_decided": 409, "approval_expired": 409, "hold_closed": 409, "changed": 409,
     "pause_over": 409, "too_large": 413, "wrong_type": 415,
-    "internal": 500, "throttled": 429, "busy": 429, "unavailable": 503, "analytics_unusable": 503,
+    "internal": 500, "throttled": 429, "busy": 429, "too_many": 429, "unavailable": 503,
+    "analytics_unusable": 503,
 }  # fmt: skip
 _CODES = {
     408: "too_slow",

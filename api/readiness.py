@@ -7,7 +7,6 @@ once a second.
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,16 +17,13 @@ from typing import Protocol
 from sqlalchemy import text
 
 from data.analytics.lake import LakeError
-from data.backlog import Standing
+from data.backlog import LEAST_BEHIND_SECONDS, MOST_MISSED_SYNCS, Standing
+from data.disk import LEAST_DISK_BYTES, SMALL_DISK_BYTES, free_bytes
 from data.installation import Installation
 from data.nightly import ProofState
 from data.outage import is_outage, say
 
 LONGEST_COMMIT_SECONDS = 30
-LEAST_DISK_BYTES = 100_000_000  # below it a commit may fail at any moment
-SMALL_DISK_BYTES = 1_000_000_000
-LEAST_BEHIND_SECONDS = 5 * 60
-MOST_MISSED_SYNCS = 3
 FRESH_SECONDS = 1.0
 PATIENCE_SECONDS = 5.0
 # Without these nothing can be taken or told. While another part fails, events are still taken,
@@ -133,7 +129,7 @@ class Readiness:
         return State.OK
 
     def _disk(self) -> State:
-        free = shutil.disk_usage(self.installation.settings.data_dir).free
+        free = free_bytes(self.installation.settings.data_dir)
         if free < LEAST_DISK_BYTES:
             return State.FAILED
         return State.DEGRADED if free < SMALL_DISK_BYTES else State.OK

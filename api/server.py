@@ -35,7 +35,9 @@ from api.v1 import docs
 from api.v1.application import build_api
 from api.v1.event_shapes import cloud_event
 from api.web_auth import security_headers
+from billing.accounts import Account
 from billing.errors import shorten
+from billing.notices import Envelope, Notice, NoticeWords, Writing
 from billing.usage import UsageReader
 from data.installation import Installation
 from data.jobs import Jobs
@@ -54,10 +56,15 @@ def build_server(
     demo_people: Sequence[object] = (),
     reader: UsageReader | None = None,
     on_stop: Callable[[], object] | None = None,
+    words: Callable[[Notice, Account | None], NoticeWords] | None = None,
 ) -> FastAPI:
-    """The ASGI application on one installation; it owns the installation from then on."""
+    """The ASGI application on one installation; it owns the installation from then on.
+
+    ``words``: how notices read; without it no e-mail and no SMS is sent.
+    """
     screens = build_dash(installation, is_demo=is_demo, demo_people=demo_people, reader=reader)
-    jobs = Jobs(installation, is_demo=is_demo)
+    writing = Writing(words, _mail, _sms) if words else None
+    jobs = Jobs(installation, is_demo=is_demo, writing=writing)
     api = build_api(installation, reader)
     metrics = api.state.services.metrics
     metrics.watch(installation, jobs)
@@ -90,21 +97,9 @@ def build_server(
     server.state.screens = screens
     protect(server, screens.server, installation.settings, metrics)
 
-    @server.exception_handler(Exception)
-    async def failed(request: Request, _: Exception) -> JSONResponse:
-        """An answer outside every middleware; the server logs the fault itself."""
-        identity = getattr(request.state, "request_id", "")
-        headers = {**security_headers(), "X-Request-ID": identity}
-        return problem(request, 500, "internal", headers=headers)
-
-    server.add_exception_handler(SQLAlchemyError, unavailable)
+    _answer_failures(server)
     install_probes(server, readiness, api.state.services)
     install_stream(server, hub, api.state.services, screens.server)
-
-    @server.exception_handler(HTTPException)
-    async def refused(request: Request, error: HTTPException) -> JSONResponse:
-        """An address that no route can even match, such as one with a line break."""
-        return no_answer(request, error)
 
     server.add_api_route(docs.PATH, docs.api_docs)
     server.mount("/api/v1", api)
@@ -116,6 +111,36 @@ def build_server(
 
     server.mount("/", KeptFiles(compressed(Screens(screens.server))))
     return server
+
+
+def _answer_failures(server: FastAPI) -> None:
+    """What is answered when no answer could be made."""
+
+    @server.exception_handler(Exception)
+    async def failed(request: Request, _: Exception) -> JSONResponse:
+        """An answer outside every middleware; the server logs the fault itself."""
+        identity = getattr(request.state, "request_id", "")
+        headers = {**security_headers(), "X-Request-ID": identity}
+        return problem(request, 500, "internal", headers=headers)
+
+    server.add_exception_handler(SQLAlchemyError, unavailable)
+
+    @server.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+        """An address that no route can even match, such as one with a line break."""
+        return no_answer(request, error)
+
+
+def _mail(words: NoticeWords, envelope: Envelope) -> bytes:
+    from exports.mail import compose  # no start needs it
+
+    return compose(words, envelope)
+
+
+def _sms(words: NoticeWords, account_name: str) -> str:
+    from exports.sms import sms_text
+
+    return sms_text(words, account_name)
 
 
 async def _warm_up() -> None:

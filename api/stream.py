@@ -41,7 +41,7 @@ def install_stream(server: FastAPI, hub: Hub, services: Services, flask_app: Fla
 
     @server.get("/stream")
     async def stream(request: Request) -> Response:
-        """Balance, transactions and, for a browser, regions of its pages, as they change."""
+        """Balance, pauses, notices, transactions; to a browser regions of pages, as they change."""
         try:
             hub.refuse_if_closed()
             listener, standing = await hub.read(lambda: listener_of(request, services))

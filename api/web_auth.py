@@ -38,7 +38,10 @@ CSRF_COOKIE = "_csrf_token"  # dash-renderer sends its value back as X-CSRFToken
 FORM_COOKIE = "usage_form"  # holds what the CSRF token is compared with, and nothing else
 
 HOME, SIGN_IN, SIGN_OUT, ASSETS = "/", "/sign-in", "/sign-out", "/assets/"
-OPEN_ENDPOINTS = {"auth._sign_in_page", "auth._submit_sign_in", "auth._sign_out", "healthz"}
+OPEN_ENDPOINTS = {
+    "auth._sign_in_page", "auth._submit_sign_in", "auth._sign_out", "healthz", "mutes._look",
+    "mutes._change",
+}  # fmt: skip
 ASKED_BY_PROGRAMS = ("/_", "/api/", "/export/", "/stream")  # told 401, not sent to sign in
 LIBRARIES = "/_dash-component-suites/"  # Dash's: the same for everybody, and public
 MAY_BE_CACHED = (ASSETS, LIBRARIES)
@@ -161,6 +164,11 @@ def safe_next(target: str | None) -> str:
     if not target.startswith("/") or target.startswith("//") or "\\" in target:
         return HOME
     return HOME if target.split("?")[0] in {SIGN_IN, SIGN_OUT} else target
+
+
+def plain_page(template: str, status: int = 200, **values: object) -> Response:
+    """A page outside Dash, as the sign-in is one. ``template``: of ``api/templates``."""
+    return _page(template, status, **values)
 
 
 def security_headers(script_hashes: Sequence[str] = ()) -> dict[str, str]:

@@ -1,5 +1,6 @@
 /* Buttons that change something on the server: data-post names the address, data-field-* its
-   fields. The form is built here, with the token of the cookie, and sent as a real form. The
+   fields. The form is built here, with the token of the cookie, and sent as a real form; a form that
+   a page already has gets the token as it is sent. The
    sign-in page uses this file too: data-fill-email and data-fill-password fill its form. */
 (function () {
   "use strict";
@@ -41,6 +42,17 @@
     form.querySelector("[type=password]").value = button.getAttribute("data-fill-password");
     form.querySelector("[type=submit]").focus();
   }
+
+  document.addEventListener("submit", function (event) {
+    var form = event.target;
+    if (event.defaultPrevented || form.method !== "post" || form.querySelector("[name=csrf_token]")) {
+      return;
+    }
+    field(form, "csrf_token", cookie("_csrf_token"));
+    form.querySelectorAll("[type=submit]").forEach(function (button) {
+      button.disabled = true; /* sent once, however often it is pressed */
+    });
+  });
 
   document.addEventListener("click", function (event) {
     var poster = event.target.closest("[data-post]");

@@ -88,6 +88,10 @@
       waiting = Object.assign(waiting || {}, message.regions);
       shown.place = message.place;
       applyWaiting();
+    } else if (message.type === "notices" && shown && shown.account === message.account) {
+      waiting = Object.assign(waiting || {}, message.regions);
+      applyWaiting();
+      document.dispatchEvent(new CustomEvent("usage:notices", { detail: message.notifications }));
     }
   }
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from billing.access import Role
+from billing.accounts import Account
 from billing.alert_steps import Phase, Reading, is_beyond
 from billing.alerts import Alert, AlertRule, Channel
 from billing.errors import NotAllowedError
@@ -32,15 +33,28 @@ def require_alert_change(role: Role) -> None:
         )
 
 
+def require_alert_plan(account: Account, today: date) -> None:
+    """Refuses alerts where all usage is sandbox: ``NotAllowedError`` says which plans have them."""
+    if account.gates_on(today).is_sandbox_only:
+        raise NotAllowedError(
+            "Sandbox usage isn't alerted on: alerts come with the Launch, Growth and Scale plans.",
+            code="plan_lacks",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class AlertView:
-    """One rule, its figure now beside its threshold, and since when it is in alarm."""
+    """One rule, its figure now beside its threshold, and since when it is in alarm.
+
+    ``told_at``: when people were last told of an alarm of it; none: never.
+    """
 
     alert: Alert
     phase: Phase
     reading: Reading
     alarm_since: datetime | None = None
     episode_id: str | None = None
+    told_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +89,15 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class BacktestDay:
-    """A local day's last figure, and the threshold of that day."""
+    """A local day's last figure, and the threshold of that day; of a balance the lowest figure.
+
+    ``path``: the figure at each turn of the day, in order; empty: the last one is all there is.
+    """
 
     day: date
     value: int | None
     threshold: int | None
+    path: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +116,19 @@ class AlertBacktest:
 def backtest_days(
     rule: AlertRule, period: Period, days: Sequence[BacktestDay], windows: Mapping[date, date]
 ) -> AlertBacktest:
-    """Fires on a day whose figure is past the threshold, once until it recovers or its span ends.
+    """Fires on a day whose figure passes the threshold, once until it recovers or its span ends.
 
     ``windows``: of each day the first day of its span; empty for a balance. The first day counts
-    as crossed if its figure is already past.
+    as crossed if its figure is already past. A day on which it fires several times is one.
     """
     fired: list[date] = []
     was_beyond, window = False, None
     for each in days:
-        reading = Reading(each.value, each.threshold, windows.get(each.day), each.day)
         if windows.get(each.day) != window:
             window, was_beyond = windows.get(each.day), False
-        is_now = is_beyond(rule, reading)
-        if is_now and not was_beyond:
-            fired.append(each.day)
-        was_beyond = is_now
+        for value in each.path or (each.value,):
+            is_now = is_beyond(rule, Reading(value, each.threshold, window, each.day))
+            if is_now and not was_beyond and fired[-1:] != [each.day]:
+                fired.append(each.day)
+            was_beyond = is_now
     return AlertBacktest(rule, period, tuple(days), tuple(fired))

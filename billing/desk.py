@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from billing.access import AccountScope, Viewer
 from billing.accounts import Account
@@ -16,8 +16,10 @@ from billing.limit_standing import Backtest, HoldView, LimitStanding, PausePage
 from billing.notices import Notice, NoticePage, Send, SendAttempt
 from billing.pauses import Pause
 from billing.rates import RateList
+from billing.recharges import RechargePage, RechargeStanding
 from billing.usage import UsageReader
 from billing.wallet import WalletReader
+from billing.webhooks import DeliveryPage, Endpoint, EndpointView
 
 
 class LimitsReader(Protocol):
@@ -69,9 +71,11 @@ class AlertsReader(Protocol):
 
     def notices(
         self, scope: AccountScope, person_id: str | None, cursor: str | None = None,
-        limit: int = 100,
+        limit: int = 100, *, on_dashboard: bool = False,
     ) -> NoticePage:  # fmt: skip
         """What people were told, newest first; read or unread for a person.
+
+        ``on_dashboard``: only what is told there too.
 
         Errors: ``InputError`` for a cursor that isn't one.
         """
@@ -87,6 +91,41 @@ class AlertsReader(Protocol):
 
     def attempts(self, scope: AccountScope, send_id: str) -> Sequence[SendAttempt]:
         """Every try of a delivery, oldest first; ``NotFoundError`` outside the scope."""
+        ...
+
+
+class RechargesReader(Protocol):
+    """Reads auto-recharge of one account; ``NotAllowedError`` for a role that may not see it."""
+
+    def standing(self, scope: AccountScope) -> RechargeStanding:
+        """What is set, what it does now, and the newest tries: of one moment."""
+        ...
+
+    def recharges(
+        self, scope: AccountScope, cursor: str | None = None, limit: int = 100
+    ) -> RechargePage:
+        """One page of tries, newest first; ``InputError`` for a cursor that isn't one."""
+        ...
+
+
+class WebhooksReader(Protocol):
+    """Reads webhooks of one account; ``NotAllowedError`` for a role that may not see them."""
+
+    def endpoints(self, scope: AccountScope) -> Sequence[EndpointView]:
+        """The account's endpoints, oldest first, each with its newest delivery."""
+        ...
+
+    def endpoint(self, scope: AccountScope, endpoint_id: str) -> Endpoint:
+        """One endpoint; ``NotFoundError`` outside the scope."""
+        ...
+
+    def deliveries(
+        self, scope: AccountScope, endpoint_id: str, cursor: str | None = None, limit: int = 100
+    ) -> DeliveryPage:
+        """One page of an endpoint's deliveries, newest first.
+
+        Errors: ``NotFoundError``, ``InputError`` for a cursor that isn't one.
+        """
         ...
 
 
@@ -111,6 +150,25 @@ class Desk(Protocol):
     @property
     def limits(self) -> LimitsReader:
         """Reads spending limits, pauses and holds."""
+        ...
+
+    @property
+    def alerts(self) -> AlertsReader:
+        """Reads alerts, episodes and what people were told."""
+        ...
+
+    @property
+    def recharges(self) -> RechargesReader:
+        """Reads auto-recharge."""
+        ...
+
+    @property
+    def webhooks(self) -> WebhooksReader:
+        """Reads webhooks and their deliveries."""
+        ...
+
+    def left(self, path: str) -> Mapping[str, Any]:
+        """What a form left for this person's look at a page: shown once; empty when nothing."""
         ...
 
     def viewer(self) -> Viewer:

@@ -6,12 +6,13 @@ show it. Must not know mail, numbers or networks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from billing.accounts import Account
 from billing.alerts import Channel, Level, Target
 
 GIVEN_UP_AFTER = timedelta(hours=24)
@@ -28,6 +29,16 @@ class NoticeKind(StrEnum):
     RECHARGE_STOPPED = "recharge.stopped"  # as much as a day allows was topped up
     TROUBLE = "trouble"  # of the product itself, to those who run it
     TROUBLE_OVER = "trouble.over"
+
+
+class TroubleName(StrEnum):
+    """What can be wrong with the product itself, which those who run it are told."""
+
+    SYNC_BEHIND = "sync_behind"
+    WEBHOOK_PARKED = "webhook_parked"  # of an endpoint, until it takes a message again
+    RECHARGE_DECLINED = "recharge_declined"  # of an account, until a top-up goes well
+    DISCREPANCY_FOUND = "discrepancy_found"  # by the nightly proof, until it finds none
+    DISK_NEARLY_FULL = "disk_nearly_full"
 
 
 class SendState(StrEnum):
@@ -64,7 +75,14 @@ class Notice:
     ``facts`` of an alert's: ``name, level, kind, scope, scope_id, measure, span, unit, amount``
     (the threshold as it was given), ``threshold, value`` (in the figure's own unit, ints or null),
     ``average_micros, currency, window_on, window_end_on`` (ISO days or null), ``number`` (1 for
-    the first telling of an episode), ``cause`` (of a recovery). ``is_shown``: on the dashboard.
+    the first telling of an episode), ``cause`` (of a recovery). Of a trouble's: ``name``
+    (``TroubleName``), ``subject``, ``account_id`` (or null) and what was measured: ``free_bytes,
+    behind_seconds, lines, months, parked_count, reason``. Of a recharge's: ``currency,
+    balance_micros, threshold_micros``; of a declined one ``outcome`` (``declined`` or
+    ``unanswered``), ``recharge_id, amount_micros, reason, decline_count, next_at`` (or null); of
+    a stopped one ``ceiling_micros, topped_up_micros, day_on, next_at``.
+
+    ``is_shown``: on the dashboard.
     """
 
     id: str
@@ -127,6 +145,36 @@ class NoticeWords:
     figures: tuple[tuple[str, str], ...] = ()
     path: str = "/billing/alerts"
     is_test: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What stands around the words of an e-mail.
+
+    ``id``: of the delivery, the same at every try. ``sender``: an address, with a name or without.
+    ``account_name``: empty for those who run the product. ``view_url`` and ``mute_url``: none
+    where the installation doesn't know its own address.
+    """
+
+    id: str
+    notice: Notice
+    sender: str
+    recipient: str
+    account_name: str = ""
+    view_url: str | None = None
+    mute_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How notices become what is sent: words, then a mail's bytes, or an SMS.
+
+    ``sms`` takes the account's name as well. None of them raises for what a name holds.
+    """
+
+    words: Callable[[Notice, Account | None], NoticeWords]
+    mail: Callable[[NoticeWords, Envelope], bytes]
+    sms: Callable[[NoticeWords, str], str]
 
 
 @dataclass(frozen=True, slots=True)

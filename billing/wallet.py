@@ -24,7 +24,8 @@ class WalletEntry:
     """One movement of money. ``balance_after_micros`` follows posting order.
 
     ``line_id``: the charge's line, or a refund's reversing one; ``metric`` is that line's, and
-    ``reverses_line_id`` the line a refund gave back. ``actor``: ``person:ID``, ``key:ID`` or none.
+    ``reverses_line_id`` the line a refund gave back. ``actor``: ``person:ID``, ``key:ID``,
+    ``auto-recharge`` or none.
     """
 
     id: str

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from billing.errors import InputError
+from billing.access import Role
+from billing.errors import InputError, NotAllowedError
 from billing.limits import limit
 
 MOST_ENDPOINTS = 10
@@ -94,6 +95,55 @@ class Attempt:
     error: str | None
     answer: str
     milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointView:
+    """An endpoint, what became of its newest message, and how many wait; none: none was told."""
+
+    endpoint: Endpoint
+    last: Delivery | None = None
+    waiting_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryView:
+    """A delivery with every try, oldest first."""
+
+    delivery: Delivery
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """Deliveries, newest first; ``next_cursor`` is opaque, none at the end."""
+
+    deliveries: tuple[DeliveryView, ...]
+    next_cursor: str | None
+
+
+def may_see_webhooks(role: Role) -> bool:
+    """Whether a role may see where messages go and what became of them (RULES: who may)."""
+    return role is not Role.MANAGER
+
+
+def may_change_webhooks(role: Role) -> bool:
+    """Whether a role may add, change, test and replay (RULES: who may)."""
+    return role in {Role.OWNER, Role.ADMIN}
+
+
+def require_webhook_sight(role: Role) -> None:
+    """Refuses to show webhooks to a role that may not see them: ``NotAllowedError``."""
+    if not may_see_webhooks(role):
+        raise NotAllowedError("Webhooks are for the owner of the account to see and change.")
+
+
+def require_webhook_change(role: Role) -> None:
+    """Refuses to let a role change webhooks: ``NotAllowedError`` says who may."""
+    if not may_change_webhooks(role):
+        raise NotAllowedError(
+            f"The role {role.value} may not change webhooks: ask the owner of the account."
+        )
 
 
 def next_try(created_at: datetime, attempt_count: int, now: datetime) -> datetime | None:

@@ -8,7 +8,7 @@ from typing import Any
 from billing.money import MICROS_PER_UNIT
 from billing.queries import Granularity
 from components import format as fmt
-from components.axis import money_axis
+from components.axis import Axis, money_axis
 from components.buckets import Bucket
 from components.chart_view import FONT, INK, MUTED, SURFACE, WEEKEND, ChartView
 
@@ -32,15 +32,24 @@ def layout(
     """
     axis = money_axis(min(*totals, 0), max(*tops, 0), view.currency, view.locale)
     return {
+        **frame(axis, len(parts), _ticks(view, parts)),
+        "shapes": _weekends(view, parts),
+        "annotations": _notes(view, parts, tops),
+    }
+
+
+def frame(axis: Axis, bar_count: int, ticks: dict[str, Any]) -> dict[str, Any]:
+    """Margins, axes and hover of a chart of so many bars; ``ticks``: what stands below them."""
+    return {
         "barmode": "relative",
-        "bargap": _gap(len(parts)),
-        "barcornerradius": 0 if is_dense(len(parts)) else 2,
+        "bargap": _gap(bar_count),
+        "barcornerradius": 0 if is_dense(bar_count) else 2,
         "showlegend": False,
         "paper_bgcolor": "rgba(0, 0, 0, 0)",
         "plot_bgcolor": "rgba(0, 0, 0, 0)",
         "margin": {
             "l": _room(axis.labels),
-            "r": 10 if len(parts) <= SLIM_FROM else 24,
+            "r": 10 if bar_count <= SLIM_FROM else 24,
             "t": 8,
             "b": 27,
         },
@@ -55,12 +64,12 @@ def layout(
         },
         "dragmode": False,
         "xaxis": {
-            "range": [-0.5, len(parts) - 0.5],
+            "range": [-0.5, bar_count - 0.5],
             "fixedrange": True,
             "showgrid": False,
             "zeroline": False,
             "automargin": False,
-            **_ticks(view, parts),
+            **ticks,
         },
         "yaxis": {
             "range": [axis.bottom, axis.top],
@@ -71,8 +80,6 @@ def layout(
             "automargin": False,
             "ticklabelstandoff": STANDOFF_PIXELS,
         },
-        "shapes": _weekends(view, parts),
-        "annotations": _notes(view, parts, tops),
     }
 
 
@@ -100,10 +107,14 @@ def _gap(bar_count: int) -> float:
 def _ticks(view: ChartView, parts: Sequence[Bucket]) -> dict[str, Any]:
     """At most eight names: months when the range is long, else counted back from the last bar."""
     is_long = view.granularity is not Granularity.MONTH and view.period.day_count > MOST_NAMED_DAYS
-    positions, names = _months(parts) if is_long else _last_ones(parts)
+    return named_ticks(*(_months(parts) if is_long else last_ones(parts)))
+
+
+def named_ticks(positions: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
+    """Names below some of the bars."""
     return {
-        "tickvals": positions,
-        "ticktext": names,
+        "tickvals": list(positions),
+        "ticktext": list(names),
         "tickangle": 0,
         "ticklen": 0,
         "ticklabelstandoff": 5,
@@ -111,7 +122,7 @@ def _ticks(view: ChartView, parts: Sequence[Bucket]) -> dict[str, Any]:
     }
 
 
-def _last_ones(parts: Sequence[Bucket]) -> tuple[list[int], list[str]]:
+def last_ones(parts: Sequence[Bucket]) -> tuple[list[int], list[str]]:
     """Counted back from the last bar, so that today is always named."""
     every = -(-len(parts) // MOST_TICKS)
     positions = list(range(len(parts) - 1, -1, -every))[::-1]

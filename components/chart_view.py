@@ -22,6 +22,7 @@ SURFACE = "rgb(255, 255, 255)"
 WEEKEND = "rgb(246, 247, 250)"
 INK = "rgb(20, 24, 31)"
 MUTED = "rgb(107, 116, 130)"
+SOON = "rgb(163, 84, 7)"
 FONT = "Inter, system-ui, sans-serif"
 
 

@@ -60,12 +60,13 @@ def asking_form(
 
 
 def posting_button(
-    label: str, address: str, fields: Mapping[str, str], *, is_main: bool = False, **given: Any
-) -> html.Button:
+    label: Any, address: str, fields: Mapping[str, str], *, is_main: bool = False,
+    class_name: str | None = None, **given: Any,
+) -> html.Button:  # fmt: skip
     """The button that changes something: assets/50-post.js sends the fields with the token."""
     named = {f"data-field-{name}": value for name, value in fields.items()}
     return html.Button(
-        label, type="button", className="btn btn-main" if is_main else "btn",
+        label, type="button", className=class_name or ("btn btn-main" if is_main else "btn"),
         disable_n_clicks=True, **attributes(data_post=address, **given), **named,
     )  # fmt: skip
 
@@ -84,6 +85,21 @@ def typed(
     field = dbc.Input(
         id=field_id, name=name, value=value, className=class_name, invalid=bool(error),
         autocomplete="off", **{"type": "text", **given},
+    )  # fmt: skip
+    return html.Div(
+        [html.Label(label, htmlFor=field_id), field, *_said(field_id, error)], className="labelled"
+    )
+
+
+def typed_long(
+    form: str, name: str, label: str, value: str, error: str | None, *, class_name: str,
+    **given: Any,
+) -> html.Div:  # fmt: skip
+    """A field of a few lines, for what may be several."""
+    field_id = f"{form}-{name}"
+    field = dbc.Textarea(
+        id=field_id, name=name, value=value, class_name=class_name, invalid=bool(error), rows=2,
+        **given,
     )  # fmt: skip
     return html.Div(
         [html.Label(label, htmlFor=field_id), field, *_said(field_id, error)], className="labelled"

@@ -57,9 +57,15 @@ def settings_page(
     )
 
 
-def programs_card(place: SettingsLink) -> html.Section:
+WEBHOOKS_PLACE = SettingsLink(
+    Choice("Webhooks", "/settings/webhooks"),
+    "Where your platform is told of pauses, calls at their limit and alerts, and how that went.",
+)
+
+
+def programs_card(place: SettingsLink, *more: SettingsLink) -> html.Section:
     """What programs use."""
-    return _places_card("Programs", "programs", (place,))
+    return _places_card("Programs", "programs", (place, *more))
 
 
 def _places_card(title: str, element_id: str, places: tuple[SettingsLink, ...]) -> html.Section:

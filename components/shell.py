@@ -11,6 +11,7 @@ from typing import Any
 from components import format as fmt
 from components import html
 from components.balance import BalanceView, balance_popover
+from components.bell import bell
 from components.links import attributes, hidden_text, icon, link, popover, searchable
 
 
@@ -88,6 +89,7 @@ class ShellView:
 
     ``current``: the id of the page shown. ``balance``: none where there is no wallet to show.
     ``badges``: a number to show beside a page. ``banner``: the region of what is paused.
+    ``unread_count``: of this person's notices; none: it could not be read.
     """
 
     pages: tuple[str, ...]
@@ -100,6 +102,7 @@ class ShellView:
     badges: tuple[tuple[str, int], ...] = ()
     live: LiveView | None = None
     banner: Any = None
+    unread_count: int | None = None
 
 
 def shell(content: Any, view: ShellView) -> html.Div:
@@ -247,6 +250,7 @@ def _header(view: ShellView) -> html.Header:
             _crumbs(view.crumbs),
             html.Div(className="spacer"),
             balance_popover(view.balance) if view.balance else None,
+            bell(view.unread_count),
             html.Button(
                 icon("theme"),
                 type="button",

@@ -20,6 +20,8 @@ from data.tables import usage_lines
 TAIL_LIMIT_LINES = 200_000  # beyond it the part that is read from the ledger takes a tenth of a s
 MOST_COUNTED_LINES = 2 * TAIL_LIMIT_LINES
 LONG_TRANSACTION_SECONDS = 60.0
+LEAST_BEHIND_SECONDS = 5 * 60  # after which analytics count as behind
+MOST_MISSED_SYNCS = 3
 # Of the whole server: transaction numbers are common to its databases. Of sessions that belong to
 # other roles PostgreSQL tells only members of pg_read_all_stats.
 _OLDEST_TRANSACTION = text(

@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from billing.alerts import Channel
 from billing.clock import Clock
 from billing.errors import InputError
 from billing.money import MICROS_PER_UNIT
+from billing.recharges import Gateway
+from data.alerts.changing import AlertDesk
 from data.analytics.lake import Lake, LakeError
 from data.analytics.opening import open_lake
 from data.announcing import announce_changes
@@ -27,11 +30,16 @@ from data.ledger.intake import Intake
 from data.ledger.limiting import Limiting
 from data.ledger.movements import Movements
 from data.migrate import migrate
+from data.payments.reader import LedgerRechargesReader
+from data.payments.saving import Recharging
+from data.payments.test_gateway import TestGateway
+from data.reading.alerts_reader import AlertsReader
 from data.reading.limits_reader import LimitsReader
 from data.reading.usage_reader import LedgerReader
 from data.reading.wallet_reader import LedgerWalletReader
 from data.settings import MASK, Settings
 from data.webhooks.endpoints import Endpoints
+from data.webhooks.reader import WebhooksReader
 from data.writer import Writer
 
 SECRET_FILE = "secret.key"
@@ -108,10 +116,45 @@ class Installation:
         return LimitsReader(self.database, self.clock, lambda: self.reader)
 
     @cached_property
+    def alerts(self) -> AlertDesk:
+        """Changes alerts."""
+        return AlertDesk(self.writer, self.clock)
+
+    @cached_property
+    def alerts_reader(self) -> AlertsReader:
+        """Reads alerts, and what people were told."""
+        channels = {Channel.DASHBOARD, Channel.WEBHOOK}
+        if self.settings.smtp_url:
+            channels.add(Channel.EMAIL)
+        if self.settings.sms_url:
+            channels.add(Channel.SMS)
+        return AlertsReader(self.database, self.clock, lambda: self.reader, frozenset(channels))
+
+    @cached_property
     def endpoints(self) -> Endpoints:
         """Changes the endpoints of webhooks."""
         may_be_plain = self.settings.allow_private_webhooks
         return Endpoints(self.secret, may_be_plain=may_be_plain)
+
+    @cached_property
+    def webhooks_reader(self) -> WebhooksReader:
+        """Reads webhooks and their deliveries."""
+        return WebhooksReader(self.database)
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        """Takes payments."""
+        return TestGateway(self.database, self.writer, self.clock)
+
+    @cached_property
+    def recharging(self) -> Recharging:
+        """Changes auto-recharge."""
+        return Recharging(self.writer, self.clock, self.gateway)
+
+    @cached_property
+    def recharges_reader(self) -> LedgerRechargesReader:
+        """Reads auto-recharge and its tries."""
+        return LedgerRechargesReader(self.database, self.clock, self.gateway)
 
     @cached_property
     def movements(self) -> Movements:

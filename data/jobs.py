@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Connection, select
 
 from billing.clock import FixedClock
+from billing.notices import Writing
 from data.accounts import read_account
 from data.alerts.book import AlertBooks
 from data.alerts.sweeping import sweep_alerts
@@ -27,6 +27,7 @@ from data.analytics.upkeep import expire, merge
 from data.backlog import LONG_TRANSACTION_SECONDS, TAIL_LIMIT_LINES, Backlog, Standing
 from data.clock_watch import ClockWatch
 from data.clocks import SystemClock
+from data.disk import free_bytes
 from data.importers.ledger import stop_stale_imports
 from data.installation import Installation
 from data.lease import DirectWrites, Fenced, Lease, LeaseLostError
@@ -35,17 +36,17 @@ from data.ledger.expiry import expire_due
 from data.ledger.sweeping import Swept, sweep
 from data.ledger.telling import tell_limits_reached
 from data.nightly import ProofState, is_due, last_proof, prove_and_mend
+from data.notices.watching import Measured, is_anything_new, watch
 from data.outage import UnavailableError, is_outage, say
+from data.outgoing import Outgoing
+from data.payments.carrying import Recharger
 from data.tables import usage_lines
-from data.webhooks.outbox import has_waiting
-
-if TYPE_CHECKING:
-    from data.webhooks.delivering import Deliverer
 
 LEASE = "scheduler"
 DEMO_SECONDS = 20
 WATCH_SECONDS = 30
 EXPIRY_SECONDS = 60
+RECHARGE_SECONDS = 2  # a top-up that is due is begun by then
 TELL_SECONDS = 1  # a call that reaches its last second is told of by then
 ALERT_SECONDS = 60  # what no charge brings to light
 SWEEP_SECONDS = 10  # a boundary of a day is noticed by then, whether or not anybody asks
@@ -79,7 +80,9 @@ class _StoppedError(Exception):
 class Jobs:
     """What runs beside the requests: analytics catch up and stay tidy, credit expires on time."""
 
-    def __init__(self, installation: Installation, *, is_demo: bool) -> None:
+    def __init__(
+        self, installation: Installation, *, is_demo: bool, writing: Writing | None = None
+    ) -> None:
         self._installation = installation
         self._is_demo = is_demo
         self.records: dict[str, JobRecord] = {}
@@ -98,7 +101,7 @@ class Jobs:
         )  # fmt: skip
         self._writer = Fenced(self.lease, installation.writer)
         self._alert_books = AlertBooks()
-        self._deliverer: Deliverer | None = None  # until there is something to deliver
+        self._outgoing = Outgoing(installation, self._writer, writing)
         self._scheduler = BackgroundScheduler(
             job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
             timezone="UTC",
@@ -111,6 +114,7 @@ class Jobs:
         self._every(SWEEP_SECONDS, "sweep_limits", self._sweep_limits)
         self._every(ALERT_SECONDS, "sweep_alerts", self._sweep_alerts)
         self._every(TELL_SECONDS, "tell_webhooks", self._tell)
+        self._every(RECHARGE_SECONDS, "recharge", self._recharge)
         self._every(CLOSING_SECONDS, AT_ONCE, self._close_periods)
         self._every(PROOF_SECONDS, "nightly_proof", self._prove)
         self._every(WATCH_SECONDS, "watch", self._watch)
@@ -129,8 +133,7 @@ class Jobs:
     def stop(self) -> None:
         """Ends, waiting for what is running, and lets another process lead at once."""
         self._stopping.set()
-        if self._deliverer is not None:
-            self._deliverer.close()
+        self._outgoing.close()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
         self.lease.stop()
@@ -272,23 +275,16 @@ class Jobs:
         """Tells of calls at their limit, and begins with deliveries that are due."""
         installation = self._installation
         tell_limits_reached(installation.database, self._writer, installation.clock.now())
-        with installation.database.read() as connection:
-            if not has_waiting(connection):
-                return
-        if self._deliverer is None:
-            self._deliverer = self._made_deliverer()
-        self._deliverer.deliver(self._may_go_on)
+        self._outgoing.deliver(self._may_go_on)
 
-    def _made_deliverer(self) -> Deliverer:
-        from data.webhooks.delivering import Deliverer  # with its client: seldom needed
-        from data.webhooks.sending import Sender
-
-        installation = self._installation
-        sender = Sender(may_be_private=installation.settings.allow_private_webhooks)
-        return Deliverer(
-            installation.database, self._writer, installation.clock, installation.endpoints,
-            sender,
-        )  # fmt: skip
+    def _recharge(self) -> None:
+        """Carries top-ups out; what the gateway remembers is its own, whoever leads."""
+        if not self._is_demo or self._is_demo_loaded():
+            installation = self._installation
+            recharger = Recharger(
+                installation.database, self._writer, installation.clock, installation.gateway
+            )
+            recharger.run(self._go_on)
 
     def _close_periods(self) -> None:
         """Closes billing periods that ended long enough ago.
@@ -339,7 +335,10 @@ class Jobs:
         return False
 
     def _watch(self) -> None:
-        """Says so in the log when analytics fall behind, now and again while they do."""
+        """Says so in the log when analytics fall behind, now and again while they do.
+
+        Admins are told of this and of other troubles once, and once when they are over.
+        """
         standing = self.standing()
         self._warn(
             "tail", standing.is_long,
@@ -351,6 +350,18 @@ class Jobs:
             f"a transaction of the database has been open for {standing.transaction_seconds:.0f} "
             f"s, above {LONG_TRANSACTION_SECONDS:.0f}: analytics can't take in what came after it",
         )  # fmt: skip
+        if self._is_demo and not self._is_demo_loaded():
+            return
+        installation = self._installation
+        measured = Measured(
+            free_bytes(installation.settings.data_dir), self.sync_age_seconds,
+            installation.settings.sync_seconds, standing, self.last_proof(),
+        )  # fmt: skip
+        with installation.database.read() as connection:
+            is_new = is_anything_new(connection, measured)
+        if is_new:
+            now = installation.clock.now()
+            self._writer.write(lambda connection: watch(connection, measured, now))
 
     def _warn(self, name: str, is_wrong: bool, message: str) -> None:
         if not is_wrong:

@@ -27,8 +27,11 @@ BACKUP_PHASES = ("backup.step", "backup.copied", "backup.written", "backup.named
 RESTORE_PHASES = (
     "restore.step", "restore.prepared", "restore.marked", "restore.half", "restore.placed",
 )  # fmt: skip
+NOTICE_PHASES = ("notice.before_send", "notice.sent")
+RECHARGE_PHASES = ("recharge.sent", "recharge.charged", "recharge.noted")
 PHASES = (
     *SYNC_PHASES, *REBUILD_PHASES, *IMPORT_PHASES, *INGEST_PHASES, *BACKUP_PHASES, *RESTORE_PHASES,
+    *RECHARGE_PHASES, *NOTICE_PHASES,
 )  # fmt: skip
 
 

@@ -7,12 +7,13 @@ import ipaddress
 import os
 import re
 from collections.abc import Iterator, Mapping
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from billing.errors import InputError
@@ -23,6 +24,7 @@ ENV_FILE = ".env"
 MASK = "••••••"
 # Not settings, but names that tests and crash points of the product listen to.
 ALSO_KNOWN = ("USAGE_KILL_AT", "USAGE_PHASE_LOG", "USAGE_REAL_DATA")
+_ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -57,7 +59,9 @@ class Settings(BaseSettings):
     smtp_url: SecretStr | None = Field(
         None, description="where e-mail goes: smtp://user:password@host:port, or smtps://"
     )
-    mail_from: str | None = Field(None, description="the sender of e-mail; none: the SMTP user")
+    mail_from: str | None = Field(
+        None, validate_default=True, description="the sender of e-mail; none: the SMTP user"
+    )
     sms_url: SecretStr | None = Field(
         None, description="who sends SMS, as an Apprise address with {to} for the number"
     )
@@ -81,6 +85,36 @@ class Settings(BaseSettings):
             raise ValueError("use an address such as https://usage.example")
         return value.rstrip("/")
 
+    @field_validator("smtp_url", mode="after")
+    @classmethod
+    def _is_a_mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        from data.notices.mailing import mail_server  # seldom needed
+
+        if value is not None:
+            mail_server(value.get_secret_value())
+        return value
+
+    @field_validator("mail_from", mode="after")
+    @classmethod
+    def _is_a_sender(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("smtp_url") is None:
+            return None
+        sender = value or _mail_user(info.data["smtp_url"])
+        address = parseaddr(sender)[1]
+        if not sender.isprintable() or not sender.isascii() or not _ADDRESS.fullmatch(address):
+            fix = "use an address such as alerts@usage.example, or Usage <alerts@usage.example>"
+            raise InputError("USAGE_MAIL_FROM", value or "(not set)", fix)
+        return value
+
+    @field_validator("sms_url", mode="after")
+    @classmethod
+    def _is_an_sms_provider(cls, value: SecretStr | None) -> SecretStr | None:
+        from data.notices.texting import check_sms_url  # seldom needed
+
+        if value is not None:
+            check_sms_url(value.get_secret_value())
+        return value
+
     @field_validator("trusted_proxies", mode="after")
     @classmethod
     def _are_networks(cls, value: str | None) -> str | None:
@@ -92,6 +126,13 @@ class Settings(BaseSettings):
     def truth_url(self) -> str:
         """The database URL in effect."""
         return self.database_url or f"sqlite:///{self.data_dir / 'ledger.db'}"
+
+    @property
+    def sender(self) -> str | None:
+        """Whom e-mail comes from; none where it isn't set up."""
+        if self.smtp_url is None:
+            return None
+        return self.mail_from or _mail_user(self.smtp_url)
 
     @property
     def proxy_networks(self) -> tuple[Network, ...]:
@@ -126,7 +167,9 @@ def load_settings(**overrides: Any) -> Settings:
         name = f"{PREFIX}{'.'.join(str(part) for part in first['loc'])}".upper()
         fix = first["msg"].removeprefix("Value error, ")
         fix = fix[:1].lower() + fix[1:]
-        raise InputError(name, without_password(str(first.get("input"))), fix) from None
+        is_secret = "SecretStr" in str(Settings.model_fields[str(first["loc"][0])].annotation)
+        shown = MASK if is_secret else without_password(str(first.get("input")))
+        raise InputError(name, shown, fix) from None
 
 
 def effective_settings(settings: Settings, host: str, port: int) -> Settings:
@@ -139,6 +182,10 @@ def effective_settings(settings: Settings, host: str, port: int) -> Settings:
 def without_password(text: str) -> str:
     """The text with the password of any URL in it masked."""
     return re.sub(r"((?:^|//)[^:/@\s]*):[^/\s]*@", rf"\1:{MASK}@", text)
+
+
+def _mail_user(url: SecretStr) -> str:
+    return unquote(urlsplit(url.get_secret_value()).username or "")
 
 
 def _refuse_unknown(given: Mapping[str, object], where: str) -> None:

@@ -37,8 +37,9 @@ from components.pauses import pause_banner
 DESK = "usage_desk"
 LIVE = "live_regions"  # on flask.g: where a stream wants the live regions, instead of a page
 FRAME_ONLY = "live_frame_only"  # on flask.g: a stream wants what stands around the content alone
+PERSONAL = "live_personal"  # on flask.g: a stream wants them for this person alone
 PARTS = "shared_parts"  # on flask.g: what shares contents, where one request's answer may
-PAGES = ("usage", "balance", "limits", "rates", "settings")
+PAGES = ("usage", "balance", "limits", "alerts", "rates", "settings")
 LIMITS_PATH = "/billing/limits"
 UNREAD = "0-0"  # a place before everything: what a page shows is to be told by its stream at once
 OUTAGES = {"analytics_unusable", "unavailable"}  # codes that say a store is out of use
@@ -231,7 +232,9 @@ def framed(
     when it changes. ``moves_without_usage``: it shows what the ledger's lines and entries don't
     tell of, such as holds, so that its stream begins by telling it again.
     """
-    visit = Visit(path, search or "", g.get(LIVE), asks)
+    # What a stream is sent is shared by all who may see the same, as contents are.
+    is_shared = g.get(LIVE) is not None and not g.get(PERSONAL)
+    visit = Visit(path, search or "", g.get(LIVE), asks, is_shared)
     if visit.live is not None:
         return _live_regions(visit, visit.live, content)
     try:
@@ -254,6 +257,7 @@ def framed(
         balance=inner.balance,
         live=shell.LiveView(visit.path + visit.search, place),
         banner=_banner(visit),
+        unread_count=_unread_count(visit),
     )
     return shell.shell(inner.body, view)
 
@@ -350,6 +354,15 @@ def _pauses(visit: Visit) -> Any:
         may_top_up=visit.scope.role in {Role.OWNER, Role.ADMIN},
         is_here=visit.path == LIMITS_PATH,
     )  # fmt: skip
+
+
+def _unread_count(visit: Visit) -> int | None:
+    """How many notices this person hasn't seen: made for each request, and never shared."""
+    try:
+        return len(visit.desk.alerts.unread(visit.scope, visit.viewer.person_id))
+    except Exception:  # the bell goes without a number
+        _log.exception("unread notices could not be counted")
+        return None
 
 
 def _loading(visit: Visit) -> Any:

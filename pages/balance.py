@@ -22,6 +22,7 @@ from billing.balance_queries import (
 )
 from billing.errors import InputError, ProductError
 from billing.movements import Action, actions_of, may
+from billing.recharge_queries import parse_recharge_search
 from billing.usage import Dimension
 from billing.wallet import EntryQuery, WalletEntry
 from components import balance_page, html, shell, states, wallet_forms
@@ -30,6 +31,7 @@ from components.holds import HoldsView, holds_card
 from components.limit_words import Telling
 from components.links import Choice
 from pages._frame import Visit, framed
+from pages._recharge import recharge_edit, recharge_notice, recharge_region
 
 PAGE_ENTRIES = 50
 MOST_HOLDS = 200  # what is read of open holds at most; a screen shows fewer
@@ -50,17 +52,23 @@ def layout(search: str | None = None, **_: Any) -> Any:
 
 def _content(visit: Visit) -> Sequence[Any]:
     query = parse_balance_search(visit.search)
+    recharging = parse_recharge_search(visit.search)
     newest = "history" if query.cursor is None else None  # other pages stay as they were read
     return [
         visit.still(lambda: _head(visit, query)),
         visit.still(lambda: _notice(visit, query)),
+        visit.still(lambda: recharge_notice(visit, recharging)),
         visit.region("This form", lambda: _movement(visit, query)) if query.action else None,
+        visit.region("This form", lambda: recharge_edit(visit, recharging))
+        if recharging.is_open
+        else None,
         visit.region("Requests", lambda: _waiting(visit)),
         visit.region(
             "The balance", lambda: balance_page.balance_cards(visit.balance_view), live="balance"
         ),
         visit.region("Open holds", lambda: _holds(visit), live="holds"),
         visit.region("Credit", lambda: _lots(visit), live="lots"),
+        visit.region("Auto-recharge", lambda: recharge_region(visit), live="recharge"),
         visit.region("The history", lambda: _history(visit, query), live=newest),
         visit.still(lambda: _zone(visit)),
     ]

@@ -7,6 +7,7 @@ from typing import Any
 
 import dash
 
+from billing.webhooks import may_see_webhooks
 from components import format as fmt
 from components import settings_page, shell
 from components.links import Choice
@@ -26,6 +27,10 @@ BILLING = (
     settings_page.SettingsLink(
         Choice("Spending limits", "/billing/limits"),
         "Caps by day, week, month, call and campaign, and what is paused.",
+    ),
+    settings_page.SettingsLink(
+        Choice("Alerts", "/billing/alerts"),
+        "Who is warned of a low balance or of usage, from when on, and what they were told.",
     ),
     settings_page.SettingsLink(
         Choice("Usage rates", "/billing/rates"), "What each metric means and costs."
@@ -61,4 +66,6 @@ def _content(visit: Visit) -> Sequence[Any]:
 
 def _programs(visit: Visit) -> Any:
     key_count = visit.desk.api_key_count(visit.scope)
-    return settings_page.programs_card(settings_page.api_place(key_count, visit.account.id))
+    api = settings_page.api_place(key_count, visit.account.id)
+    more = (settings_page.WEBHOOKS_PLACE,) if may_see_webhooks(visit.scope.role) else ()
+    return settings_page.programs_card(api, *more)

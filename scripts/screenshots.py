@@ -34,6 +34,11 @@ PAGES = {
     "limits-review": (
         "/billing/limits?do=cap&kind=daily&amount=4000&mode=hard&state=on&step=review"
     ),
+    "alerts": "/billing/alerts",
+    "alerts-review": (
+        "/billing/alerts?do=add&type=low_balance&threshold=30&unit=percent&level=warning"
+        "&by_dashboard=on&recovery=on&step=review"
+    ),
     "rates": "/billing/rates",
     "settings": "/settings",
     "not-found": "/billing/nothing",

@@ -31,6 +31,7 @@ from billing.plans import Plan
 from billing.queries import Filters
 from billing.rates import Rate
 from billing.usage import Dimension, Question, Reading, UsageReader
+from components.notice_words import words
 from data.access.people import Passwords, add_membership, add_person
 from data.accounts import NewAccount, add_account, read_account
 from data.analytics.sync import sync_all
@@ -108,7 +109,9 @@ class LiveServer:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.application = build_server(self.installation, is_demo=False, reader=self.reader)
+        self.application = build_server(
+            self.installation, is_demo=False, reader=self.reader, words=words
+        )
         self._forget_when_reads_fail()
         self._server = StoppingServer(
             server_config(self.application, "127.0.0.1", self.port, "warning")

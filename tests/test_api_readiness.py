@@ -14,7 +14,7 @@ import pytest
 from api import readiness
 from api.readiness import Readiness, State
 from data import writer
-from data.backlog import LONG_TRANSACTION_SECONDS, TAIL_LIMIT_LINES, Standing
+from data.backlog import LEAST_BEHIND_SECONDS, LONG_TRANSACTION_SECONDS, TAIL_LIMIT_LINES, Standing
 from data.installation import Installation
 from data.nightly import ProofState
 from data.savepoints import BusyError
@@ -172,7 +172,7 @@ def test_a_disk_that_is_nearly_full_says_so(ready, monkeypatch, free, state):
 
 
 def test_the_product_works_with_less(ready):
-    ready.jobs.sync_age_seconds = readiness.LEAST_BEHIND_SECONDS + 1
+    ready.jobs.sync_age_seconds = LEAST_BEHIND_SECONDS + 1
     assert ready.report().checks["sync"] is State.DEGRADED
     assert ready.report().is_ready
     ready.jobs = FakeJobs(is_running=False)

@@ -53,7 +53,7 @@ def live(live: Live) -> Live:
 def run(live: Live, folder: Path, phases: str, examples: int) -> None:
     key, _ = new_key(
         live.installation, "acme", "events:write", "events:priced", "usage:read", "wallet:read",
-        "wallet:write", "holds:write", "limits:write",
+        "wallet:write", "holds:write", "limits:write", "alerts:write",
     )  # fmt: skip
     settings = folder / "schemathesis.toml"
     settings.write_text(CONFIGURATION)

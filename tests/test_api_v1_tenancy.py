@@ -1,10 +1,10 @@
 """Nobody reads or moves anything of another account through the API, with whatever key.
 
-Calls are taken from the running server: one that the table below doesn't know fails, until somebody
-has written down which scope it takes and who else is answered what.
+Calls are taken from the running server: one that tests/api_policies.py doesn't know fails, until
+somebody has written down which scope it takes and who else is answered what.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -20,119 +20,11 @@ from data import tables as t
 from data.access.keys import SCOPES
 from data.accounts import NewAccount, add_account
 from data.identity import new_id
-from tests.api_client import call, new_key, revoke
+from tests.api_client import new_key, revoke
+from tests.api_policies import OPEN, ROUTES, STAFF
 from tests.live import NOW, Live, LiveServer, post
 
 SECRET = "acme-secret"
-
-
-@dataclass(frozen=True)
-class Policy:
-    """Who is answered what. ``own``: the account's own key (of a call for staff: an administrator's
-    that names the account); ``stolen``: another account's key that uses acme's ids; ``free``: one
-    of a Free account for its own; ``unnamed``: one over all that names no account. ``support``:
-    a support key that names it; none: as ``own`` where it reads, else 403. ``body``: what is sent.
-    """
-
-    scope: str
-    own: int = 200
-    stolen: int = 200
-    free: int = 200
-    unnamed: int = 422
-    support: int | None = None
-    body: Any = None
-    or_scope: str | None = None  # that opens it as well
-
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        """Every scope that opens it."""
-        return (self.scope, self.or_scope) if self.or_scope else (self.scope,)
-
-    @property
-    def is_for_staff(self) -> bool:
-        """Whether no key of an account may do it."""
-        return self.scope == "support"
-
-    @property
-    def answer_to_support(self) -> int:
-        """What a support key that names the account is answered."""
-        if self.support is not None:
-            return self.support
-        return self.own if {"usage:read", "wallet:read", "support"} & set(self.scopes) else 403
-
-
-def staff(own: int = 200, support: int | None = None, **body: Any) -> Policy:
-    """A call for keys over all accounts alone."""
-    return Policy("support", own, 403, 403, 422, own if support is None else support, body or None)
-
-
-DETAIL = Policy("usage:read", stolen=404, free=403)
-OF_A_HOLD: dict[str, Any] = {"stolen": 404, "free": 404}
-DAILY = {"kind": "daily", "limit_micros": 1_000_000}
-NO_PAUSE = Policy("limits:write", own=404, stolen=404, free=404, body={
-    "reason": "a fair", "until": (NOW + timedelta(hours=1)).isoformat(),
-})  # fmt: skip
-ROUTES = {
-    ("POST", "/events"): Policy(
-        "events:write", own=204, stolen=403, free=403, unnamed=204, body=call(_id="tenancy"),
-    ),
-    ("GET", "/usage"): Policy("usage:read"),
-    ("GET", "/transactions"): Policy("usage:read", free=403),
-    ("GET", "/transactions/{id}"): DETAIL,
-    ("GET", "/transactions/{id}/explanation"): DETAIL,
-    ("GET", "/calls/{event:path}"): DETAIL,
-    ("GET", "/messages/{event:path}"): DETAIL,
-    ("GET", "/rates"): Policy("usage:read"),
-    ("GET", "/balance"): Policy("wallet:read"),
-    ("GET", "/wallet/entries"): Policy("wallet:read"),
-    ("POST", "/wallet/top-ups"): Policy("wallet:write", body={"amount_micros": 1}),
-    ("POST", "/holds"): Policy("holds:write", body={
-        "request_id": "tenancy", "kind": "sms", "to": "+14155550142",
-    }),
-    ("GET", "/holds"): Policy("holds:write", or_scope="wallet:read"),
-    ("GET", "/holds/{hold_id}"): Policy("holds:write", or_scope="wallet:read", **OF_A_HOLD),
-    ("POST", "/holds/{hold_id}/extend"): Policy(
-        "holds:write", body={"request_id": "more"}, **OF_A_HOLD,
-    ),
-    ("POST", "/holds/{hold_id}/settle"): Policy("holds:write", body={
-        "source": "dialler", "id": "settled", "time": NOW.isoformat(),
-        "data": {"answered": True, "duration_s": 60, "to": "+14155550142"},
-    }, **OF_A_HOLD),
-    ("POST", "/holds/{hold_id}/release"): Policy("holds:write", or_scope="support", **OF_A_HOLD),
-    ("GET", "/limits"): Policy("usage:read", or_scope="limits:write"),
-    ("PUT", "/limits"): Policy(
-        "limits:write", body={"is_on": True, "inbound": "continue", "caps": []},
-    ),
-    ("POST", "/limits/backtest"): Policy("usage:read", or_scope="limits:write", body=DAILY),
-    ("GET", "/pauses"): Policy("usage:read", or_scope="limits:write"),
-    ("POST", "/pauses/{pause_id}/override"): NO_PAUSE,
-    ("DELETE", "/pauses/{pause_id}/override"): replace(NO_PAUSE, body=None),
-    ("GET", "/webhooks"): Policy("account:write"),
-    ("POST", "/webhooks"): Policy(
-        "account:write", own=201, stolen=201, free=201,
-        body={"url": "https://platform.example/hooks"},
-    ),
-    **{
-        call: replace(NO_PAUSE, scope="account:write", body=None)  # theirs: test_api_v1_webhooks
-        for call in (
-            ("GET", "/webhooks/{webhook_id}"), ("DELETE", "/webhooks/{webhook_id}"),
-            ("POST", "/webhooks/{webhook_id}/rotate"), ("POST", "/webhooks/{webhook_id}/test"),
-            ("GET", "/webhooks/{webhook_id}/deliveries"),
-            ("POST", "/webhooks/deliveries/{delivery_id}/replay"),
-            ("GET", "/webhooks/deliveries/{delivery_id}/attempts"),
-        )
-    },
-    ("PATCH", "/webhooks/{webhook_id}"): replace(
-        NO_PAUSE, scope="account:write", body={"is_on": False}
-    ),
-}  # fmt: skip
-# For support and administrators alone, whatever an account's own key may do: test_api_v1_wallet.
-STAFF = {
-    ("POST", "/wallet/grants"), ("POST", "/wallet/adjustments"), ("POST", "/wallet/refunds"),
-    ("GET", "/approvals"), ("POST", "/approvals/{approval_id}/approve"),
-    ("POST", "/approvals/{approval_id}/reject"),
-}  # fmt: skip
-OPEN = {("GET", "/openapi.json"), ("HEAD", "/openapi.json")}
 
 
 @dataclass
@@ -143,6 +35,8 @@ class World:
     keys: dict[str, str]
     line_id: str
     hold_ids: dict[str, str]  # acme's, by what is done to them
+    alert_id: str  # acme's, in alarm
+    notice_id: str
 
     def ask(self, key: str | None, method: str, template: str, **params: Any) -> httpx.Response:
         headers = {"Content-Type": "application/cloudevents+json"} if template == "/events" else {}
@@ -150,14 +44,18 @@ class World:
         if key is not None:
             headers["Authorization"] = f"Bearer {self.keys[key]}"
         return httpx.request(
-            method, f"{self.live.url}/api/v1{self.path(template)}", headers=headers, params=params,
-            json=ROUTES[method, template].body, timeout=30,
+            method, f"{self.live.url}/api/v1{self.path(method, template)}", headers=headers,
+            params=params, json=ROUTES[method, template].body, timeout=30,
         )  # fmt: skip
 
-    def path(self, template: str) -> str:
+    def path(self, method: str, template: str) -> str:
         kind = "call" if template.startswith("/calls") else "message"
         template = template.replace("{approval_id}", "no-such-request")
         template = template.replace("{pause_id}", "no-such-pause")
+        if template.endswith(("/test", "{alert_id}")) and method in {"POST", "DELETE"}:
+            template = template.replace("{alert_id}", "no-such-alert")
+        template = template.replace("{alert_id}", self.alert_id)
+        template = template.replace("{notification_id}", self.notice_id)
         template = template.replace("{webhook_id}", "no-such-webhook")
         template = template.replace("{delivery_id}", "no-such-delivery")
         hold_id = self.hold_ids.get(template.rpartition("/")[2], self.hold_ids["extend"])
@@ -192,7 +90,15 @@ def world(live, server) -> World:
         ).json()["hold_id"]
         for each in ("extend", "settle", "release")
     }  # fmt: skip
-    return World(live, keys, line_id, holds)
+    at_once = {"kind": "usage", "span": "month", "threshold": {"unit": "money", "amount": 1}}
+    alert = httpx.post(
+        f"{live.url}/api/v1/alerts", headers=holder,
+        json={**at_once, "name": SECRET, "channels": ["email", "dashboard"],
+              "recipients": [f"{SECRET}@acme.example"]},
+    ).json()  # fmt: skip
+    told = httpx.get(f"{live.url}/api/v1/notifications", headers=holder).json()
+    notice_id = told["notifications"][0]["id"]
+    return World(live, keys, line_id, holds, alert["id"], notice_id)
 
 
 def _prepared(server: LiveServer) -> tuple[dict[str, str], str]:

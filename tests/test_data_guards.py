@@ -36,6 +36,7 @@ CHANGEABLE = {
     "limit_settings", "caps", "cap_overrides", "cap_counters", "holds", "pauses",
     "webhook_endpoints", "webhook_deliveries",
     "alerts", "alert_settings", "alert_states", "alert_episodes", "usage_tallies",
+    "auto_recharges", "recharges",
     "notice_sends", "notice_marks", "notice_mutes", "troubles",
 }  # fmt: skip
 

@@ -149,6 +149,12 @@ def test_a_failure_is_tried_again_and_the_next_waits_for_it(
     ledger.run(lambda: set(ledger.states(endpoint_id)) == {DeliveryState.DELIVERED})
 
 
+def troubles(ledger: Hooked) -> list[tuple[str, str, str]]:
+    """What those who run the product were told, oldest first."""
+    rows = [(row.kind, json.loads(row.facts)) for row in ledger.rows(t.notices, "*")]
+    return [(kind, facts["name"], facts["subject"]) for kind, facts in rows]
+
+
 def tried(ledger: Hooked) -> int:
     return len(ledger.rows(t.webhook_attempts, None))
 
@@ -166,9 +172,11 @@ def test_a_receiver_that_is_down_for_a_day_is_given_up_and_the_next_goes_on(
         ledger.clock.at += timedelta(hours=4)
         assert attempts < 20, "it never ends"
     assert ledger.states(endpoint_id) == [DeliveryState.PARKED]
+    assert troubles(ledger) == [("trouble", "webhook_parked", endpoint_id)]
     receiver.status = 204
     ledger.tell(2)
     ledger.run(lambda: ledger.states(endpoint_id)[1] is DeliveryState.DELIVERED)
+    assert troubles(ledger)[1:] == [("trouble.over", "webhook_parked", endpoint_id)]
     with ledger.database.read() as connection:
         (_, parked) = read_deliveries(connection, "acme", endpoint_id)
         shown = read_attempts(connection, "acme", parked.id)

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from functools import cache
+from http import HTTPStatus
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from api.problems import FieldsError, no_answer, problem, refusal, unavailable
 from api.v1 import (
+    alerts,
     balance,
     calls,
     events,
     holds,
     limits,
+    notifications,
     rates,
+    recharges,
     transactions,
     usage,
     wallet,
@@ -37,7 +42,8 @@ TITLE = "Usage Dashboard API"
 VERSION = "1.0.0"
 ROUTERS = (
     events.router, usage.router, transactions.router, calls.router, rates.router, balance.router,
-    wallet.router, holds.router, limits.router, webhooks.router,
+    wallet.router, recharges.router, holds.router, limits.router, alerts.router,
+    notifications.router, webhooks.router,
 )  # fmt: skip
 
 
@@ -80,7 +86,20 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException), "registered for these alone"
-    return no_answer(request, error)
+    answer = no_answer(request, error)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(sorted(_methods_at(request)))
+    return answer
+
+
+def _methods_at(request: Request) -> set[str]:
+    """Every method of an address: the framework names those of its first route alone."""
+    found = [
+        each
+        for each in iter_route_contexts(request.app.routes)
+        if each.original_route.matches(request.scope)[0] is not Match.NONE
+    ]
+    return {method for each in found if each.path == found[0].path for method in each.methods or ()}
 
 
 async def _failed(request: Request, _: Exception) -> JSONResponse:

@@ -100,7 +100,9 @@ class EntryShape(Shape):
     line_id: str | None = Field(description="The line charged; of a refund, the reversing line.")
     metric: str | None
     reverses_line_id: str | None = Field(description="Of a refund: the line that was charged.")
-    actor: str | None = Field(description="Who moved the money by hand: person:… or key:….")
+    actor: str | None = Field(
+        description="Who moved the money by hand, person:… or key:…; or `auto-recharge`."
+    )
     occurred_at: datetime
     received_at: datetime
     stored_at: datetime

@@ -14,7 +14,7 @@ from billing.webhooks import LONGEST_URL, Attempt, Delivery, DeliveryState, Endp
 
 Wanted = Literal[
     "outbound.paused", "outbound.resumed", "campaign.paused", "campaign.resumed",
-    "call.limit_reached", "hold.expired",
+    "call.limit_reached", "hold.expired", "alert.fired", "alert.recovered", "alert.test",
 ]  # fmt: skip
 Url = Annotated[
     str,

@@ -4,7 +4,8 @@
 
    From a tab: {type: "page", address, place, account}, {type: "hidden"}, {type: "ping"},
    {type: "online"}, {type: "gone"}. To a tab: {type: "regions", …},
-   {type: "state", state, account, isBack}. */
+   {type: "state", state, account, isBack}, {type: "notices", account, regions, notifications}:
+   each notification goes to one tab alone, the one that was shown last. */
 (function () {
   "use strict";
   var SETTLE_MS = 60;
@@ -16,8 +17,10 @@
   var STALE_MS = 60000; /* away for longer: nothing the page shows is taken as current */
   var FORGET_MS = 90000;
   var MOST_PAGES = 8;
+  var MOST_TOLD = 500;
 
   var tabs = new Map(); /* by port: {page, account, heardAt} */
+  var told = new Set(); /* ids of notifications that a tab was given */
   var stream = null; /* {address, abort, account} */
   var state = "live";
   var stateAccount = null;
@@ -59,6 +62,7 @@
       }
     });
     var query = new URLSearchParams({ event: "regions" });
+    query.append("event", "notifications");
     var addresses = Array.from(pages.keys()).sort().slice(0, MOST_PAGES);
     addresses.forEach(function (address) {
       query.append("view", address);
@@ -221,6 +225,8 @@
       ended(mine);
     } else if (name === "regions") {
       regions(body);
+    } else if (name === "notifications") {
+      notices(body);
     }
   }
 
@@ -250,6 +256,36 @@
     });
   }
 
+  /* The bell is everybody's; what is new is shown once, however many tabs there are. */
+  function notices(body) {
+    var shownLast = null;
+    tabs.forEach(function (tab, port) {
+      var isHere = tab.page && tab.account === body.account;
+      if (isHere && (!shownLast || tab.shownAt > tabs.get(shownLast).shownAt)) {
+        shownLast = port;
+      }
+    });
+    var fresh = body.notifications.filter(function (notice) {
+      return shownLast && !told.has(notice.id);
+    });
+    fresh.forEach(function (notice) {
+      told.add(notice.id);
+      if (told.size > MOST_TOLD) {
+        told.delete(told.values().next().value);
+      }
+    });
+    tabs.forEach(function (tab, port) {
+      if (tab.account === body.account) {
+        port.postMessage({
+          type: "notices",
+          account: body.account,
+          regions: body.regions,
+          notifications: port === shownLast ? fresh : [],
+        });
+      }
+    });
+  }
+
   /* --- tabs -------------------------------------------------------------------------------------- */
   function said(port, message) {
     var tab = tabs.get(port) || { page: null, account: null };
@@ -259,6 +295,7 @@
       var wasShown = tab.page !== null;
       tab.page = { address: message.address, place: message.place };
       tab.account = message.account;
+      tab.shownAt = Date.now();
       if (state === "ended") {
         state = "live"; /* a page was shown, so somebody is signed in */
         downSince = 0;

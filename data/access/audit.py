@@ -17,6 +17,7 @@ from data import tables as t
 LONGEST_ACTION = 64
 LONGEST_DETAIL = 10_000
 COMMAND = "command"
+AUTO_RECHARGE = "auto-recharge"
 
 
 def person_actor(person_id: str) -> str:
@@ -39,8 +40,8 @@ def record(
 ) -> None:
     """Appends one entry in the transaction of the change it tells of.
 
-    ``actor``: ``person_actor``, ``key_actor`` or ``COMMAND``. ``account_id``: none when no single
-    account is concerned; then only support and admin see the entry.
+    ``actor``: ``person_actor``, ``key_actor``, ``COMMAND`` or ``AUTO_RECHARGE``. ``account_id``:
+    none when no single account is concerned; then only support and admin see the entry.
     Errors: ``InputError`` for an actor with an @, or a detail that is too long or not JSON.
     """
     if "@" in actor:

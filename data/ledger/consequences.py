@@ -16,13 +16,14 @@ from data.alerts.book import AlertBook, read_alerts
 from data.alerts.looking import look
 from data.ledger.counters import CapCounters
 from data.ledger.pausing import Moment, Turned, turn
+from data.payments.asking import ask_if_due
 
 
 def follow(
     connection: Connection, moment: Moment, known: Sequence[Pause] | None = None,
     counters: CapCounters | None = None, alerts: AlertBook | None = None,
 ) -> Turned:  # fmt: skip
-    """Pauses and resumes what is to be, and gives that; then looks at the account's alerts.
+    """Pauses and resumes what is to be, and gives that; then sees to alerts and auto-recharge.
 
     ``known``: the open pauses, ``alerts``: the account's, if they were read; ``counters``: the
     account's, if they are open. Everything that moved is written by then.
@@ -31,4 +32,5 @@ def follow(
     account = moment.account
     book = read_alerts(connection, account.id) if alerts is None else alerts
     look(connection, account, book, moment.at, moment.posted_micros)
+    ask_if_due(connection, account, moment.posted_micros, moment.at)
     return turned

@@ -20,6 +20,7 @@ from billing.limits import limit as limit_of
 from billing.lots import LotKind
 from billing.wallet import ENTRY_KINDS, CreditLot, EntryPage, EntryQuery, WalletEntry
 from data import tables as t
+from data.access.audit import AUTO_RECHARGE, COMMAND
 
 MOST_LOTS = 500
 _LONGEST_ID = 36
@@ -172,7 +173,7 @@ def actor_names(
     ids = {actor: actor.partition(":")[2] for actor in actors}
     people = _people(connection, [i for a, i in ids.items() if a.startswith("person:")])
     keys = _keys(connection, [i for a, i in ids.items() if a.startswith("key:")])
-    found = {"command": "Command line"}
+    found = {COMMAND: "Command line", AUTO_RECHARGE: "Automatic"}
     for actor, identity in ids.items():
         if actor.startswith("person:"):
             person = people.get(identity)

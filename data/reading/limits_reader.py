@@ -130,7 +130,7 @@ class LimitsReader:
             if cap.kind is CapKind.PER_CALL:
                 calls, over = _calls(connection, scope, cap, period)
                 return Backtest(cap, period, (), calls, over)
-            spent = _spent_by_day(connection, scope, period)
+            spent = spent_by_day(connection, scope, period)
         return Backtest(cap, period, backtest_windows(cap, period, spent))
 
     def _campaign(self, scope: AccountScope, cap: Cap, period: Period) -> Backtest:
@@ -198,7 +198,8 @@ def _hold_view(row: Row[Any]) -> HoldView:
     )  # fmt: skip
 
 
-def _spent_by_day(connection: Connection, scope: AccountScope, period: Period) -> dict[date, int]:
+def spent_by_day(connection: Connection, scope: AccountScope, period: Period) -> dict[date, int]:
+    """What each local day's charges less refunds come to, of days that have any."""
     rows = connection.execute(
         select(_counters.start_on, _counters.spent_micros).where(
             _counters.account_id == scope.account_id,

@@ -40,6 +40,7 @@ from data.tables.notices import (
     notices,
     troubles,
 )
+from data.tables.payments import auto_recharges, recharges, test_gateway_charges
 from data.tables.people import (
     account_anchors,
     account_plans,
@@ -85,6 +86,7 @@ APPEND_ONLY = (
     "webhook_attempts",
     "notices",
     "notice_attempts",
+    "test_gateway_charges",
     "rate_lists",
     "rates",
     "seals",
@@ -104,6 +106,7 @@ __all__ = [
     "api_keys",
     "approvals",
     "audit",
+    "auto_recharges",
     "balances",
     "campaigns",
     "cap_counters",
@@ -134,10 +137,12 @@ __all__ = [
     "rate_lists",
     "rates",
     "receipts",
+    "recharges",
     "seals",
     "sessions",
     "sign_in_failures",
     "statements",
+    "test_gateway_charges",
     "troubles",
     "usage_lines",
     "usage_tallies",

@@ -14,6 +14,7 @@ from billing.errors import NotFoundError
 from billing.webhooks import Attempt, Delivery, DeliveryState, Topic
 from data import tables as t
 from data.access.audit import record
+from data.changes import mark_changed
 
 MOST_SHOWN = 200
 NO_DELIVERY = "There is no such delivery in this account."
@@ -33,6 +34,7 @@ def replay(
     )  # fmt: skip
     if not again.rowcount:
         raise NotFoundError(NO_DELIVERY)
+    mark_changed(connection, account_id)
     record(connection, at, actor, account_id, "webhook.replayed", {"delivery_id": delivery_id})
 
 

@@ -17,10 +17,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from billing.clock import Clock
+from billing.notices import TroubleName
 from billing.webhooks import DeliveryState, next_try
 from data import tables as t
+from data.changes import mark_changed
 from data.database import Database
 from data.lease import LeaseLostError, Writes
+from data.notices.troubles import Trouble, begin, end
 from data.sealed import SealError
 from data.webhooks.endpoints import Endpoints
 from data.webhooks.sending import Answered, Message, Sender
@@ -154,8 +157,13 @@ class Deliverer:
                 error=answer.error, answer=answer.text, milliseconds=answer.milliseconds,
             )
         )  # fmt: skip
+        mark_changed(connection, row.account_id)
+        trouble = Trouble(TroubleName.WEBHOOK_PARKED, row.endpoint_id, row.account_id)
         if state is DeliveryState.PARKED:
             _log.warning("a webhook of %s was given up after a day", row.account_id)
+            begin(connection, trouble, now)
+        elif state is DeliveryState.DELIVERED:
+            end(connection, trouble, now)
         return state
 
 

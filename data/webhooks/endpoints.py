@@ -17,6 +17,7 @@ from billing.errors import InputError, NotFoundError
 from billing.webhooks import MOST_ENDPOINTS, OLD_SECRET_FOR, Endpoint, Topic, check_endpoint
 from data import tables as t
 from data.access.audit import record
+from data.changes import mark_changed
 from data.identity import new_id
 from data.sealed import Seals
 from data.webhooks.outbox import endpoint_of, leave
@@ -132,6 +133,7 @@ class Endpoints:
             "endpoint_id": endpoint.id, "is_on": endpoint.is_on,
             "topics": [topic.value for topic in endpoint.topics],
         }  # fmt: skip
+        mark_changed(connection, endpoint.account_id)
         record(connection, at, actor, endpoint.account_id, action, detail)
 
 
