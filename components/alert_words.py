@@ -210,8 +210,13 @@ def often_text(rule: AlertRule) -> str:
     return "once"
 
 
-def now_text(rule: AlertRule, reading: Reading, telling: Telling, *, is_beyond: bool) -> str:
-    """What saving does at once: the figure now, and whether it is past the threshold already."""
+def now_text(
+    rule: AlertRule, reading: Reading, telling: Telling, *, is_beyond: bool, goes_on: bool = False
+) -> str:
+    """What saving does at once: the figure now, and whether it is past the threshold already.
+
+    ``goes_on``: the rule is in alarm for this figure, and a change doesn't begin it anew.
+    """
     if not rule.is_on:
         return "It is paused: nobody is told until it is resumed."
     label = f"{figure_label(rule)}: {figure_text(rule, reading.value, telling)}"
@@ -219,6 +224,8 @@ def now_text(rule: AlertRule, reading: Reading, telling: Telling, *, is_beyond: 
         return f"{no_figure_text(rule)}, so nothing can be wrong yet."
     if reading.threshold is None:
         return f"{label}. It waits for the average, and tells nobody until then."
+    if is_beyond and goes_on:
+        return f"{label}. This is so now, and the alarm goes on: saving doesn’t tell it again."
     if is_beyond:
         return f"{label}. This is so now: it will be told at once."
     return f"{label}. It isn’t so now: it tells on the next crossing."

@@ -20,7 +20,7 @@ from billing.alert_queries import (
     rule_fields,
 )
 from billing.alert_standing import AlertView, may_change_alerts
-from billing.alert_steps import is_beyond
+from billing.alert_steps import Phase, is_beyond
 from billing.alerts import AlertKind, AlertRule, Channel, Level, ScopeKind, Unit
 from billing.errors import InputError, ProductError
 from components import format as fmt
@@ -137,7 +137,8 @@ def _review(visit: Visit, query: AlertsQuery, present: AlertView | None) -> Revi
         notes.append((f"It carries what to do: “{rule.level.action}”.", "plain"))
     is_now = is_beyond(rule, reading)
     tone: Tone = "soon" if is_now and rule.is_on else "plain"
-    notes.append((now_text(rule, reading, telling, is_beyond=is_now), tone))
+    goes_on = present is not None and _goes_on(present, rule)
+    notes.append((now_text(rule, reading, telling, is_beyond=is_now, goes_on=goes_on), tone))
     notes += _warnings(visit, rule, telling)
     if present is not None and present.alert.rule == rule:
         notes.append(("That is how it is set.", "plain"))
@@ -148,6 +149,11 @@ def _review(visit: Visit, query: AlertsQuery, present: AlertView | None) -> Revi
         visit.account.id, present.alert.version if present else 0, "Save Alert",
         alerts_address(do=query.edit.value, **query.fields), backtest(tried, telling),
     )  # fmt: skip
+
+
+def _goes_on(present: AlertView, rule: AlertRule) -> bool:
+    """Whether an alarm lasts through a change: of the same figure, whatever its threshold."""
+    return present.phase is Phase.ALARM and present.alert.rule.family == rule.family
 
 
 def _warnings(visit: Visit, rule: AlertRule, telling: Telling) -> list[tuple[str, Tone]]:

@@ -72,6 +72,8 @@ def change_alert(
     found = _find(before, alert_id, version)
     after = replace(found, version=found.version + 1, rule=checked, updated_at=at)
     update_alert(connection, after)
+    if found.rule.family != checked.family:  # another figure: what was said of it is over
+        end_alert(connection, found, at, EndCause.EDITED.value)
     detail = {
         "alert_id": found.id, "version": after.version, "before": _noted(found.rule),
         "after": _noted(checked),
