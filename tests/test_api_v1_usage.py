@@ -228,6 +228,8 @@ def test_history_before_the_paid_plan_is_hidden_from_the_accounts_keys(live):
             connection.execute(
                 update(t.accounts).where(account).values(paid_since=date(2026, 11, 1))
             )
+        own.close()
+        own = ApiClient(live, "acme")  # not known from a moment ago
         hidden = usage(own, **params)
         assert [row["count"] for row in hidden["rows"]] == [0, 0, whole["rows"][2]["count"]]
         assert usage(support, account="acme", **params) == whole
