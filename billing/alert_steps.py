@@ -98,12 +98,12 @@ class Step:
 
 
 def is_beyond(rule: AlertRule, reading: Reading) -> bool:
-    """Whether the figure is at its threshold, or past it."""
+    """Whether the figure is at its threshold, or past it; no usage is never too much."""
     if reading.value is None or reading.threshold is None:
         return False
     if rule.is_falling:
         return reading.value <= reading.threshold
-    return reading.value >= reading.threshold
+    return reading.value >= max(reading.threshold, 1)
 
 
 def step(alert: Alert, before: AlertState | None, reading: Reading, now: datetime) -> Step:
@@ -143,7 +143,7 @@ def _end_cause(
         return None
     if not alert.rule.is_on:
         return EndCause.OFF
-    if state.version == alert.version and state.window_on != reading.window_on:
+    if state.window_on != reading.window_on:
         return EndCause.PERIOD
     if is_beyond_now:
         return None
@@ -167,38 +167,46 @@ def _told(
 
 
 def chosen_targets(
-    steps: Sequence[Step], in_alarm: Iterable[Alert]
+    steps: Sequence[Step], in_alarm: Iterable[Step]
 ) -> Mapping[tuple[str, Telling], tuple[Target, ...]]:
     """Who is told of what: by rule and telling, only those whom no more severe level tells.
 
     Of several levels that are crossed together the most severe is told, to everybody who is to be
-    told of any; a repeated alarm is left out for whom a more severe one is still on. ``in_alarm``:
-    every rule of the account that is in alarm after the steps.
+    told of any; a repeated alarm is left out for whom a more severe one is on that is repeated as
+    often. ``in_alarm``: of every rule of the account that is in alarm after the steps.
     """
     alarmed = list(in_alarm)
     found: dict[tuple[str, Telling], tuple[Target, ...]] = {}
     for each in steps:
         for telling in each.tellings:
-            rivals = [
-                other.alert for other in steps
-                if telling in other.tellings and other.alert.rule.family == each.alert.rule.family
-            ]  # fmt: skip
+            rivals = [other for other in steps if telling in other.tellings]
             if telling is Telling.REPEATED:
-                rivals += [
-                    other for other in alarmed if other.rule.family == each.alert.rule.family
-                ]
+                rivals += [other for other in alarmed if _is_as_often(other.alert, each.alert)]
             covered = {
                 target
                 for other in rivals
-                if severity(other) > severity(each.alert)
-                for target in other.rule.targets
+                if other.alert.rule.family == each.alert.rule.family
+                and severity(other) > severity(each)
+                for target in other.alert.rule.targets
             }
             own = tuple(each_ for each_ in each.alert.rule.targets if each_ not in covered)
             found[each.alert.id, telling] = own
     return found
 
 
-def severity(alert: Alert) -> tuple[int, int, str]:
-    """Orders the rules of one family, the most severe last."""
-    amount = alert.rule.threshold.amount
-    return alert.rule.level.rank, -amount if alert.rule.is_falling else amount, alert.id
+def severity(each: Step) -> tuple[int, int, str]:
+    """Orders the rules of one family, the most severe last; thresholds in the figure's unit."""
+    amount = each.reading.threshold or 0
+    rule = each.alert.rule
+    return rule.level.rank, -amount if rule.is_falling else amount, each.alert.id
+
+
+def _is_as_often(other: Alert, alert: Alert) -> bool:
+    """Whether an alarm of the one is repeated whenever one of the other would be, or soon after."""
+    repeat, hours = other.rule.frequency
+    own_repeat, own_hours = alert.rule.frequency
+    if repeat is Repeat.EPISODE:
+        return False
+    if own_repeat is Repeat.PERIOD:
+        return True
+    return repeat is Repeat.HOURS and (hours or 0) <= (own_hours or 0)

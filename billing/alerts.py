@@ -241,7 +241,9 @@ def check_rule(rule: AlertRule) -> AlertRule:
         raise InputError("name", rule.name, "use up to 255 printable characters")
     if not rule.channels:
         raise InputError("channels", "none", f"choose at least one of {', '.join(Channel)}")
-    emails = _addresses("recipients", rule.emails, _EMAIL, "an address such as name@example.com")
+    # In small letters, as people's own: who asked to hear no more isn't reached by larger ones.
+    small = tuple(each.lower() for each in rule.emails)
+    emails = _addresses("recipients", small, _EMAIL, "an address such as name@example.com")
     phones = _addresses("phones", rule.phones, _PHONE, "a number such as +14155550100")
     if Channel.EMAIL in rule.channels and not emails:
         raise InputError("recipients", "none", "name at least one address for e-mail")

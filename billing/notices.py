@@ -75,7 +75,8 @@ class Notice:
     ``facts`` of an alert's: ``name, level, kind, scope, scope_id, measure, span, unit, amount``
     (the threshold as it was given), ``threshold, value`` (in the figure's own unit, ints or null),
     ``average_micros, currency, window_on, window_end_on`` (ISO days or null), ``number`` (1 for
-    the first telling of an episode), ``cause`` (of a recovery). Of a trouble's: ``name``
+    the first telling of an episode), ``cause`` (of a recovery) and, where a day allows no more
+    e-mails or SMS, ``unsent_count``. Of a trouble's: ``name``
     (``TroubleName``), ``subject``, ``account_id`` (or null) and what was measured: ``free_bytes,
     behind_seconds, lines, months, parked_count, reason``. Of a recharge's: ``currency,
     balance_micros, threshold_micros``; of a declined one ``outcome`` (``declined`` or

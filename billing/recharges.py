@@ -103,7 +103,8 @@ class Tries:
     """What was tried, as far as it decides about the next top-up.
 
     ``counted_micros``: of the local day, paid or in flight. ``decline_count``: one after another,
-    since the last that was paid or the last change of the settings.
+    since the last that was paid or the last change of the settings; after many within a day
+    changes don't begin anew.
     """
 
     in_flight_micros: int = 0

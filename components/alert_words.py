@@ -225,7 +225,7 @@ def now_text(
     if reading.threshold is None:
         return f"{label}. It waits for the average, and tells nobody until then."
     if is_beyond and goes_on:
-        return f"{label}. This is so now, and the alarm goes on: saving doesn’t tell it again."
+        return f"{label}. This is so now, and the alarm goes on: saving doesn’t begin it anew."
     if is_beyond:
         return f"{label}. This is so now: it will be told at once."
     return f"{label}. It isn’t so now: it tells on the next crossing."

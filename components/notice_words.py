@@ -7,7 +7,7 @@ it is shown nor sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -45,7 +45,14 @@ def words(notice: Notice, account: Account | None) -> NoticeWords:
 
     ``account``: the notice's own; none for one to those who run the product.
     """
-    return _WORDS[notice.kind](_Told.of(notice, account))
+    said = _WORDS[notice.kind](_Told.of(notice, account))
+    unsent_count = int(notice.facts.get("unsent_count") or 0)
+    if not unsent_count:
+        return said
+    what = "1 e-mail or SMS" if unsent_count == 1 else f"{unsent_count} e-mails or SMS"
+    verb = "wasn’t" if unsent_count == 1 else "weren’t"
+    left_out = f"{what} of this {verb} sent: an account’s alerts send only so many within a day."
+    return replace(said, sentences=(*said.sentences, left_out))
 
 
 def level_name(level: Level) -> str:

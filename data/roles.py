@@ -56,6 +56,7 @@ CHANGED: dict[str, tuple[str, ...]] = {
         "next_at",
         "done_at",
         "told_at",
+        "amount_micros",
         "entry_id",
         "payment_id",
         "reason",

@@ -50,9 +50,8 @@ def test_a_session_hears_its_own_account_and_no_other(live, owner):
         assert acme.of("hello") == [{"account": "acme"}]
         assert globex.of("hello") == [{"account": "globex"}]
         assert {data["currency"] for data in globex.of("balance")} == {"USD"}
-        wait_for(
-            lambda: globex.of("notifications") and globex.of("pauses")
-        )  # the last of the first
+        # The last of what it says at first.
+        wait_for(lambda: bool(globex.of("notifications") and globex.of("pauses")))
         said = len(globex.events)
         post(live, "own 1")
         wait_for(lambda: acme.lines == ["own 1"] and len(acme.of("balance")) == 2)

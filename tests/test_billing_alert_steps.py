@@ -122,6 +122,22 @@ def test_a_threshold_edited_while_in_alarm(
     assert edited.after.episode_number == 1
 
 
+def test_no_usage_is_never_too_much_whatever_part_of_nothing_that_is():
+    """A percentage of an average of zero."""
+    assert play(DAILY, [seen(0, 0, TODAY), seen(-5, 0, TODAY)]) == [[], []]
+    assert play(DAILY, [seen(0, 0, TODAY), seen(1, 0, TODAY)]) == [[], ["fired"]]
+    assert play(LOW, [seen(0, 0)]) == [["fired"]]
+
+
+def test_a_rule_edited_when_its_span_was_over_but_not_looked_at_yet_begins_anew():
+    """As while an import runs: the alarm of yesterday isn't that of today."""
+    fired = step(alert(DAILY), None, seen(500, window=TODAY), NOON).after
+    edited = step(alert(DAILY, version=2), fired, seen(300, window=TODAY + timedelta(days=1)), NOON)
+    assert (edited.ended, edited.begins, edited.tellings) == (
+        EndCause.PERIOD, True, (Telling.FIRED,),
+    )  # fmt: skip
+
+
 def test_pausing_a_rule_ends_its_alarm_and_going_on_begins_another():
     fired = step(alert(), None, seen(90), NOON).after
     off = step(alert(replace(LOW, is_on=False), 2), fired, seen(90), NOON)
@@ -172,7 +188,7 @@ def fall(value: int, alerts: list[Alert], states: dict[str, AlertState]) -> dict
         for each in alerts
     ]
     states.update({each.alert.id: each.after for each in steps})
-    in_alarm = [each.alert for each in steps if each.after.phase is Phase.ALARM]
+    in_alarm = [each for each in steps if each.after.phase is Phase.ALARM]
     chosen = chosen_targets([each for each in steps if not each.is_nothing], in_alarm)
     return {
         f"{alert_id} {telling.value}": set(targets)
@@ -218,10 +234,49 @@ def test_a_repeated_alarm_is_left_to_the_most_severe_that_is_on():
              NOON + timedelta(hours=2))
         for each in alerts
     ]  # fmt: skip
-    chosen = chosen_targets(steps, alerts)
+    chosen = chosen_targets(steps, steps)
     assert {key[0]: bool(targets) for key, targets in chosen.items()} == {
         "0": False, "1": False, "2": True,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("mild", "severe", "is_told"),
+    [
+        (Frequency(Repeat.HOURS, 1), Frequency(), True),  # nobody else says it again
+        (Frequency(Repeat.HOURS, 1), Frequency(Repeat.HOURS, 24), True),
+        (Frequency(Repeat.HOURS, 24), Frequency(Repeat.HOURS, 24), False),
+        (Frequency(Repeat.HOURS, 24), Frequency(Repeat.PERIOD), True),
+        (Frequency(Repeat.PERIOD), Frequency(Repeat.HOURS, 24), False),
+        (Frequency(Repeat.PERIOD), Frequency(), True),
+    ],
+)  # fmt: skip
+def test_a_milder_alarm_is_repeated_unless_a_more_severe_one_is_as_often(
+    mild: Frequency, severe: Frequency, is_told: bool
+):
+    first, _, last = levels()
+    first = replace(first, rule=replace(first.rule, frequency=mild))
+    last = replace(last, rule=replace(last.rule, frequency=severe))
+    states: dict[str, AlertState] = {}
+    fall(0, [first, last], states)
+    later = [
+        step(each, states[each.id], seen(0, period=day("2026-12-01")), NOON + timedelta(days=15))
+        for each in (first, last)
+    ]
+    chosen = chosen_targets(later[:1], later)  # told by itself, not at the same moment
+    assert bool(chosen[first.id, Telling.REPEATED]) == is_told
+
+
+def test_levels_of_one_name_are_told_apart_by_where_they_begin_whatever_unit_says_so():
+    """30 % of an average, which is 300, and an amount of 100: the lower one is the worse."""
+    part = replace(LOW, threshold=Threshold(Unit.PERCENT, 30_00))
+    rules = [alert(part, alert_id="part"), alert(LOW, alert_id="amount")]
+    steps = [
+        step(each, None, seen(50, threshold), NOON)
+        for each, threshold in zip(rules, (300, 100), strict=True)
+    ]
+    chosen = chosen_targets(steps, steps)
+    assert [key for (key, _), targets in chosen.items() if targets] == ["amount"]
 
 
 def test_rules_on_other_figures_are_not_levels_of_each_other():
@@ -230,7 +285,7 @@ def test_rules_on_other_figures_are_not_levels_of_each_other():
     steps = [
         step(usage, None, seen(500, window=TODAY), NOON), step(low, None, seen(0), NOON),
     ]  # fmt: skip
-    chosen = chosen_targets(steps, [usage, low])
+    chosen = chosen_targets(steps, steps)
     assert all(chosen[each.alert.id, Telling.FIRED] for each in steps)
 
 

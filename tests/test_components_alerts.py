@@ -91,9 +91,9 @@ def test_a_percentage_without_an_average_says_so() -> None:
     assert said == "Balance now: ₹9,000.00. It waits for the average, and tells nobody until then."
 
 
-def test_saving_an_alarm_that_goes_on_tells_nobody_again() -> None:
+def test_saving_an_alarm_that_goes_on_does_not_begin_it_anew() -> None:
     said = now_text(LOW, BELOW, INR, is_beyond=True, goes_on=True)
-    assert said.endswith("This is so now, and the alarm goes on: saving doesn’t tell it again.")
+    assert said.endswith("This is so now, and the alarm goes on: saving doesn’t begin it anew.")
 
 
 @pytest.mark.parametrize(

@@ -153,10 +153,14 @@ def spent(past: Past, scope: AccountScope, column: str, **only: Any) -> dict[dat
 
 
 def average(by_day: dict[date, int], day: date) -> int | None:
-    """Mean cost of the last complete months before a day, at most three."""
-    if not by_day:
+    """Mean cost of the last complete months before a day, at most three.
+
+    A day whose charges were all given back is one without usage.
+    """
+    used = [each for each, cost in by_day.items() if cost]
+    if not used:
         return None
-    first, month, costs = min(by_day), day.replace(day=1), []
+    first, month, costs = min(used), day.replace(day=1), []
     for _ in range(3):
         end, month = month, (month - DAY).replace(day=1)
         if month < first:

@@ -310,14 +310,6 @@ def test_a_threshold_edited_while_in_alarm(ledger: Alerted):
         ledger.change(alert, low(1), alert.version)
 
 
-def test_a_rule_that_looks_at_another_figure_begins_anew(ledger: Alerted):
-    alert = ledger.alert(low(100))
-    ledger.spend(3)
-    ledger.change(alert, usage(3))
-    assert ledger.episodes() == [(100 * PRICE, "edited"), (3 * PRICE, None)]
-    assert ledger.told() == [("fired", "warning"), ("fired", "notice")]
-
-
 def test_pausing_removing_and_going_on(ledger: Alerted):
     alert = ledger.alert(low(100))
     alert = ledger.change(alert, replace(low(100), is_on=False))

@@ -84,10 +84,11 @@ def add(ledger: Holding, rule: AlertRule) -> Alert:
     return desk(ledger).add(owner(ledger), "person:ada", rule)
 
 
-def leave(ledger: Holding, at: datetime, account_id: str = "acme", *targets: Target) -> str:
-    draft = NoticeDraft(
-        NoticeKind.RECHARGE_DECLINED, Level.URGENT, {"reason": "card"}, targets or (ON_SCREEN,)
-    )
+def leave(
+    ledger: Holding, at: datetime, account_id: str = "acme", *targets: Target,
+    kind: NoticeKind = NoticeKind.ALERT_FIRED,
+) -> str:  # fmt: skip
+    draft = NoticeDraft(kind, Level.URGENT, {"reason": "card"}, targets or (ON_SCREEN,))
     return ledger.writer.write(lambda c: leave_notice(c, account_id, draft, at))
 
 
@@ -220,6 +221,22 @@ def test_troubles_are_for_administrators_in_person(ledger):
         assert found.sends(scope, [trouble]) == {trouble: []}
         with pytest.raises(NotFoundError):
             found.notice(scope, trouble)
+
+
+def test_notices_of_auto_recharge_are_for_who_may_see_it(ledger):
+    """A manager isn't shown its settings, nor what came of a top-up by another way."""
+    declined = leave(ledger, ledger.clock.at, kind=NoticeKind.RECHARGE_DECLINED)
+    leave(ledger, ledger.clock.at, kind=NoticeKind.RECHARGE_STOPPED)
+    fired = leave(ledger, ledger.clock.at)
+    for role, count in ((Role.MANAGER, 1), (Role.OWNER, 3), (Role.SUPPORT, 3), (Role.ADMIN, 3)):
+        scope = ledger.scope(role)
+        assert len(reader(ledger).notices(scope, ADA).notices) == count, role
+        assert len(reader(ledger).unread(scope, ADA)) == count, role
+    manager = ledger.scope(Role.MANAGER)
+    assert reader(ledger).notice(manager, fired).id == fired
+    with pytest.raises(NotFoundError):
+        reader(ledger).notice(manager, declined)
+    assert reader(ledger).notice(ledger.scope(Role.OWNER), declined).id == declined
 
 
 def test_deliveries_and_their_tries_are_of_the_account_alone(ledger):

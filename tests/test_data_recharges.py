@@ -55,6 +55,14 @@ def test_to_a_target_tops_up_what_it_takes(ledger: Topping):
     assert ledger.posted() == 30 * UNIT
 
 
+def test_credit_that_comes_while_it_waits_counts_to_the_target(ledger: Topping):
+    ledger.set(mode=RechargeMode.TARGET, amount_micros=30 * UNIT)
+    ledger.spend(95)
+    ledger.credit(4 * UNIT)
+    ledger.run()
+    assert (ledger.states(), ledger.posted()) == (["done"], 30 * UNIT)
+
+
 def test_setting_it_below_the_threshold_tops_up_at_once(ledger: Topping):
     ledger.set(is_on=False)
     ledger.spend(95)
@@ -143,6 +151,26 @@ def test_a_change_of_the_settings_tries_again_at_once_and_success_forgets_declin
 
 
 # --- the ceiling -----------------------------------------------------------------------------
+def test_no_card_is_tried_on_and_on_by_changing_the_settings(ledger: Topping):
+    """A change tries again at once; the eighth decline within a day isn't followed by a ninth."""
+    ledger.gateway.usual = gate.DECLINES
+    ledger.spend(95)
+    for change in range(1, 12):
+        ledger.run()
+        ledger.set(amount_micros=(20 + change) * UNIT)
+        ledger.wait(seconds=2)
+    assert ledger.states() == ["declined"] * 8
+    verdict = ledger.standing().verdict
+    assert verdict.wait is Wait.DECLINED
+    last = ledger.tries()[-1].done_at
+    assert verdict.next_at == last + timedelta(hours=24)
+    ledger.gateway.usual = gate.PAYS
+    ledger.clock.at = last + timedelta(hours=24)
+    ledger.run()
+    ledger.run()
+    assert ledger.states() == ["declined"] * 8 + ["done"]
+
+
 def test_a_days_ceiling_is_kept_told_once_and_over_the_next_day(ledger: Topping):
     for _ in range(3):
         ledger.spend(100 if ledger.posted() > 50 * UNIT else 20)

@@ -342,7 +342,7 @@ def test_there_is_a_most(ledger: Hooked, receiver: Receiver):
     "address",
     ["127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "169.254.169.254", "0.0.0.0",
      "100.64.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1%eth0", "fc00::1",
-     "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "ff02::1"],
+     "::ffff:127.0.0.1", "64:ff9b::7f00:1", "::127.0.0.1", "2002:7f00:1::", "ff02::1"],
 )  # fmt: skip
 def test_a_name_that_leads_inwards_is_refused(address: str):
     sender = Sender(may_be_private=False, addresses=lambda *_: ["93.184.215.14", address])

@@ -34,7 +34,8 @@ class NotificationShape(Shape):
         description="Of an alert: `name level kind scope scope_id measure span`, `unit` and "
         "`amount` (the threshold as it was given), `threshold` and `value` (micros, base units or "
         "days), `average_micros currency window_on window_end_on`, `number` (1: told for the first "
-        "time in its alarm) and `cause` (why an alarm ended)."
+        "time in its alarm), `cause` (why an alarm ended) and `unsent_count`, where an account's "
+        "alerts have sent as many e-mails or SMS as a day allows."
     )
     is_shown: bool = Field(description="Whether the dashboard shows it.")
     created_at: datetime

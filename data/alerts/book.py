@@ -31,7 +31,7 @@ from billing.alerts import (
 )
 from billing.errors import InputError
 from data import tables as t
-from data.changes import mark_changed
+from data.changes import is_rewritten, mark_changed, mark_rewritten
 
 MOST_REMEMBERED = 1_000
 _alerts, _settings = t.alerts.c, t.alert_settings.c
@@ -88,10 +88,13 @@ class AlertBooks:
         if version is None:
             return NO_ALERTS
         known = self._known.get(account_id)
-        if known is None or known.version != version:
-            if len(self._known) >= MOST_REMEMBERED:
-                self._known.clear()
-            known = self._known[account_id] = self._read(connection, account_id)
+        if known is not None and known.version == version:
+            return known
+        if len(self._known) >= MOST_REMEMBERED:
+            self._known.clear()
+        known = self._read(connection, account_id)
+        if not is_rewritten(connection, account_id):
+            self._known[account_id] = known
         return known
 
 
@@ -162,4 +165,5 @@ def _next_version(connection: Connection, account_id: str) -> None:
             .where(_settings.account_id == account_id)
             .values(version=version + 1)
         )
+    mark_rewritten(connection, account_id)
     mark_changed(connection, account_id)

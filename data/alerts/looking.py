@@ -69,8 +69,11 @@ def look(
     connection: Connection, account: Account, book: AlertBook, now: datetime,
     posted: int | None = None,
 ) -> Looked:  # fmt: skip
-    """Looks at every alert of an account. ``posted``: the posted balance, if it was read."""
-    if not book.alerts:
+    """Looks at every alert of an account. ``posted``: the posted balance, if it was read.
+
+    Nobody is told of a closed account, whose credit may lapse all the same.
+    """
+    if not book.alerts or account.is_closed:
         return Looked()
     values = AlertValues(connection, account, now, posted)
     states = read_states(connection, account.id)
@@ -94,12 +97,15 @@ def is_calm(connection: Connection, account: Account, book: AlertBook, now: date
 
 
 def end_alert(connection: Connection, alert: Alert, at: datetime, cause: str) -> None:
-    """Ends what a removed alert has begun, without telling anybody."""
+    """Ends what an alert has begun, without telling anybody, and forgets when it was told.
+
+    Of one that was removed, or that looks at another figure now.
+    """
     connection.execute(_END_EPISODE, {"alert": alert.id, "at": at, "cause": cause})
     connection.execute(
         update(t.alert_states)
         .where(_states.account_id == alert.account_id, _states.alert_id == alert.id)
-        .values(phase=Phase.OFF.value)
+        .values(phase=Phase.OFF.value, told_at=None, told_on=None)
     )
 
 
@@ -136,7 +142,7 @@ def _write(
     connection: Connection, account: Account, values: AlertValues, steps: Sequence[Step],
     moved: Sequence[Step], states: Mapping[str, AlertState],
 ) -> Looked:  # fmt: skip
-    in_alarm = [each.alert for each in steps if each.after.phase is Phase.ALARM]
+    in_alarm = [each for each in steps if each.after.phase is Phase.ALARM]
     chosen = chosen_targets(moved, in_alarm)
     count = 0
     for each in moved:

@@ -36,7 +36,9 @@ _BY_WINDOW = select(_counters.start_on, _counters.spent_micros).where(
     _counters.start_on >= bindparam("start"), _counters.start_on < bindparam("end"),
 )  # fmt: skip
 _FIRST_DAY = select(func.min(_counters.start_on)).where(
-    _counters.account_id == bindparam("account"), _counters.kind == CapKind.DAILY.value
+    _counters.account_id == bindparam("account"),
+    _counters.kind == CapKind.DAILY.value,
+    _counters.spent_micros != 0,  # neither a hold that came to nothing nor what was all given back
 )
 _TALLIES = select(_tallies.booked_on, _tallies.base_units, _tallies.cost_micros).where(
     _tallies.account_id == bindparam("account"), _tallies.scope == bindparam("scope"),
@@ -97,8 +99,8 @@ class AlertValues:
         """Mean cost of the last complete calendar months, at most three, of visible history.
 
         A month counts if all of it lies after the day from which on history is visible, and after
-        the account's first day with usage; one without usage counts as zero (RULES: average
-        monthly usage).
+        the account's first day with usage that wasn't all given back; one without usage counts as
+        zero (RULES: average monthly usage).
         """
         return average_before(self.connection, self.account, self.today)
 

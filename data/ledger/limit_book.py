@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from billing.caps import Cap, CapKind, Inbound, Limits, Override
 from data import tables as t
+from data.changes import is_rewritten, mark_rewritten
 from data.database import can_write
 
 MOST_REMEMBERED = 1_000
@@ -72,10 +73,13 @@ class LimitBooks:
         if version is None:
             return _NONE
         known = self._known.get(account_id)
-        if known is None or known.version != version:
-            if len(self._known) >= MOST_REMEMBERED:
-                self._known.clear()
-            known = self._known[account_id] = self._read(connection, account_id, at)
+        if known is not None and known.version == version:
+            return known
+        if len(self._known) >= MOST_REMEMBERED:
+            self._known.clear()
+        known = self._read(connection, account_id, at)
+        if not is_rewritten(connection, account_id):
+            self._known[account_id] = known
         return known
 
 
@@ -131,6 +135,7 @@ def end_override(
 
 def _next_version(connection: Connection, account_id: str, limits: Limits, at: datetime) -> int:
     """Writes the settings with the next version, so that nobody goes by the old ones."""
+    mark_rewritten(connection, account_id)
     version = (connection.scalar(_VERSION, {"account": account_id}) or 0) + 1
     values = {
         "is_on": limits.is_on, "inbound": limits.inbound.value, "version": version,

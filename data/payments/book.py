@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, text, update
@@ -29,6 +30,8 @@ from data.database import can_write
 from data.identity import new_id
 from data.ledger.importing import is_importing
 
+# Changes let a declined top-up be tried at once, but no card is tried on and on by changing.
+MOST_DECLINES_A_DAY = 8  # one after another; four come of themselves
 STREAK_ROWS = 20  # of the newest tries: declines one after another wait as long from the fourth on
 _tries = t.recharges.c
 _OPEN_STATES = tuple(state.value for state in IN_FLIGHT)
@@ -113,7 +116,8 @@ def read_tries(
 ) -> Tries:  # fmt: skip
     """What was tried, as far as it decides about the next top-up.
 
-    ``version``: of the settings in force. ``without``: one that is in flight, left out.
+    ``version``: of the settings in force: declines before a change of them don't count, unless
+    there were ``MOST_DECLINES_A_DAY``. ``without``: one that is in flight, left out.
     """
     day = account.today(at)
     counted = int(connection.scalar(_COUNTED, {"account": account.id, "day": day}) or 0)
@@ -124,11 +128,15 @@ def read_tries(
             counted -= open_one.amount_micros if open_one.counted_on == day else 0
         else:
             flying = open_one.amount_micros
-    declined: list[datetime] = []
+    streak: list[tuple[datetime, int]] = []
     for row in connection.execute(_NEWEST, {"account": account.id}):
-        if row.state == RechargeState.DONE.value or row.version != version:
+        if row.state == RechargeState.DONE.value:
             break
-        declined.append(row.done_at)
+        streak.append((row.done_at, row.version))
+    declined = [done_at for done_at, _ in takewhile(lambda each: each[1] == version, streak)]
+    lately = [done_at for done_at, _ in streak if done_at > at - timedelta(hours=24)]
+    if len(lately) >= max(MOST_DECLINES_A_DAY, len(declined)):
+        declined = lately
     return Tries(flying, counted, len(declined), declined[0] if declined else None)
 
 

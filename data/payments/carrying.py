@@ -34,6 +34,7 @@ from billing.recharges import (
     UnansweredError,
     Wait,
     ask_again_at,
+    due,
     has_arrived_or_never,
     keeps_from,
     next_try_at,
@@ -172,14 +173,24 @@ def _begin(wallet: OpenWallet, recharge: Recharge, now: datetime) -> _Step | Non
         if keeps is not None:
             _put_off(wallet, recharge, now, keeps, tries)
             return None
+        amount = _amount_now(wallet, recharge, now, tries)
         noted |= {
             "state": RechargeState.SENT, "sent_at": now, "counted_on": account.today(now),
+            "amount_micros": amount,
         }  # fmt: skip
+    else:
+        amount = recharge.amount_micros  # by its reference the gateway knows that one
     change_recharge(wallet.connection, recharge, **noted)
-    charge = Charge(
-        recharge.id, account.id, recharge.method, recharge.amount_micros, account.currency
-    )
+    charge = Charge(recharge.id, account.id, recharge.method, amount, account.currency)
     return _Step(charge, is_known)
+
+
+def _amount_now(wallet: OpenWallet, recharge: Recharge, now: datetime, others: Tries) -> int:
+    """How much a try that the gateway hasn't heard of is to top up: credit may have come since."""
+    connection, account = wallet.connection, wallet.account
+    settings = read_settings(connection, account.id)
+    moment = moment_of(connection, account, wallet.posted_micros, now)
+    return due(settings, moment, others, account.currency).amount_micros or recharge.amount_micros
 
 
 def _send_again(wallet: OpenWallet, recharge: Recharge, now: datetime) -> bool:

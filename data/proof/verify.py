@@ -29,6 +29,7 @@ LEDGER_CHECKS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("wallet: reserved = open holds", "accounts", ("verify_reserved",)),
     ("limits: each window = its charges and open holds", "windows", ("verify_windows",)),
     ("alerts: each tally = its lines", "tallies", ("verify_tallies",)),
+    ("wallet: each recharge = its entry", "recharges", ("verify_recharges",)),
     ("wallet: each lot = granted less drawn", "lots", ("verify_lots",)),
     ("wallet: draws sum to their entry", "entries", ("verify_draws", "verify_lost_draws")),
     (

@@ -29,6 +29,7 @@ from billing.clock import Clock
 from billing.errors import NotFoundError
 from billing.limit_standing import backtest_period
 from billing.notices import Notice, NoticeKind, NoticePage, Send, SendAttempt, SendState
+from billing.recharges import may_see as may_see_recharges
 from billing.usage import UsageReader
 from data import tables as t
 from data.alerts.book import read_alerts
@@ -58,6 +59,9 @@ _UNREAD = (
 )  # fmt: skip
 _SEEN = select(_marks.seen_at).where(
     _marks.account_id == bindparam("account"), _marks.person_id == bindparam("person")
+)
+_NO_RECHARGE = _notices.kind.not_in(
+    (NoticeKind.RECHARGE_DECLINED.value, NoticeKind.RECHARGE_STOPPED.value)
 )
 _TELLINGS = (NoticeKind.ALERT_FIRED.value, NoticeKind.ALERT_REPEATED.value)
 
@@ -187,7 +191,9 @@ class AlertsReader:
         those who run the product were told. Errors: ``InputError`` for a cursor that isn't one or
         a limit outside 1 to 1,000.
         """
-        statement = select(t.notices).where(self._since(scope, _notices.created_at))
+        statement = select(t.notices).where(
+            self._since(scope, _notices.created_at), _is_for(scope.role)
+        )
         if on_dashboard:
             statement = statement.where(_notices.is_shown.is_(True))
         if cursor:
@@ -217,7 +223,7 @@ class AlertsReader:
                 row = connection.execute(
                     select(t.notices).where(
                         _notices.id == notice_id, _notices.account_id.in_(seen_accounts(scope)),
-                        self._since(scope, _notices.created_at),
+                        self._since(scope, _notices.created_at), _is_for(scope.role),
                     )
                 ).first()  # fmt: skip
         if row is None:
@@ -228,12 +234,13 @@ class AlertsReader:
         """What is on the dashboard and a person hasn't seen yet, newest first, up to a hundred."""
         found: list[Notice] = []
         since = self._first_instant(scope)
+        unread = _UNREAD if may_see_recharges(scope.role) else _UNREAD.where(_NO_RECHARGE)
         with self._database.read() as connection:
             marks = _seen_until(connection, scope, person_id)
             for account_id in seen_accounts(scope):
                 seen_at = max(marks.get(account_id, BEFORE_ALL), since)
                 asked = {"account": account_id, "seen": seen_at}
-                rows = connection.execute(_UNREAD, asked)
+                rows = connection.execute(unread, asked)
                 found += [_notice(row, person_id, marks) for row in rows]
         found.sort(key=lambda each: (each.created_at, each.id), reverse=True)
         return found[:MOST_UNREAD]
@@ -310,6 +317,11 @@ def seen_accounts(scope: AccountScope) -> tuple[str, ...]:
     if scope.role is Role.ADMIN:
         return scope.account_id, EVERYBODY
     return (scope.account_id,)
+
+
+def _is_for(role: Role) -> ColumnElement[bool]:
+    """Which notices a role may see: of auto-recharge who may see its settings."""
+    return true() if may_see_recharges(role) else _NO_RECHARGE
 
 
 def _is_id(text: str) -> bool:

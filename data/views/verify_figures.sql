@@ -1,9 +1,10 @@
 -- Purpose: how much there is to prove.
 -- Grain:   one row.
--- Columns: accounts, entries, lots, lines, statements, receipts, windows, tallies: numbers of rows.
+-- Columns: accounts, entries, lots, lines, statements, receipts, windows, tallies,
+--          recharges: numbers of rows.
 -- Parameters: accounts from :first to :last, both included.
 -- Sources: accounts, wallet_entries, credit_lots, usage_lines, statements, receipts,
---          cap_counters (the ledger).
+--          cap_counters, usage_tallies, recharges (the ledger).
 SELECT
     (SELECT count(*) FROM accounts WHERE id BETWEEN :first AND :last) AS accounts,
     (SELECT count(*) FROM wallet_entries WHERE account_id BETWEEN :first AND :last) AS entries,
@@ -12,4 +13,5 @@ SELECT
     (SELECT count(*) FROM statements WHERE account_id BETWEEN :first AND :last) AS statements,
     (SELECT count(*) FROM receipts WHERE account_id BETWEEN :first AND :last) AS receipts,
     (SELECT count(*) FROM cap_counters WHERE account_id BETWEEN :first AND :last) AS windows,
-    (SELECT count(*) FROM usage_tallies WHERE account_id BETWEEN :first AND :last) AS tallies
+    (SELECT count(*) FROM usage_tallies WHERE account_id BETWEEN :first AND :last) AS tallies,
+    (SELECT count(*) FROM recharges WHERE account_id BETWEEN :first AND :last) AS recharges

@@ -26,6 +26,7 @@ LONGEST_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
 ANSWER_BYTES = 500
 ERROR_LENGTH = 255
+_HOLD_IPV4 = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::/96")))  # in their last bits
 Addresses = Callable[[str, int], Sequence[str]]
 
 
@@ -146,8 +147,7 @@ def _is_public(address: str) -> bool:
         inner = found.ipv4_mapped or found.sixtofour
         teredo = found.teredo
         inner = inner or (teredo[1] if teredo else None)
-        is_nat64 = found in ipaddress.ip_network("64:ff9b::/96")
-        if is_nat64:
+        if any(found in network for network in _HOLD_IPV4):
             inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if inner is not None:
             return _is_public(str(inner))
