@@ -179,7 +179,7 @@ def test_a_balance_fires_on_the_days_on_which_it_fell(past, steps, units, zone):
         assert past.fired_on(scope, low(threshold)) == expected
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(steps=STEPS, percent=st.sampled_from([500, 1_500, 3_000, 12_345]))
 def test_a_percentage_is_of_the_average_as_it_was_that_month(past, steps, percent):
     scope = past.make([("charge", 9, None), ("wait", 30), *steps])
@@ -192,7 +192,7 @@ def test_a_percentage_is_of_the_average_as_it_was_that_month(past, steps, percen
     assert past.fired_on(scope, low(percent, Unit.PERCENT)) == replayed(past, scope, is_past)
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(steps=STEPS, days=st.integers(0, 40))
 def test_days_left_fire_as_the_balance_and_the_week_before_say(past, steps, days):
     scope = past.make(steps)
@@ -208,7 +208,7 @@ def test_days_left_fire_as_the_balance_and_the_week_before_say(past, steps, days
     assert past.fired_on(scope, rule) == replayed(past, scope, is_past)
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(steps=STEPS, units=st.integers(1, 40), is_synced=st.booleans())
 def test_usage_fires_once_a_span_on_the_day_that_reached_it(past, steps, units, is_synced):
     scope = past.make(steps, anchor_day=17)

@@ -366,7 +366,7 @@ def tell(ledger: Alerted, examples: int, steps: int) -> None:
 
 
 def test_any_story_of_alerts_comes_to_what_the_rules_say(ledger: Alerted):
-    tell(ledger, 25, 50)
+    tell(ledger, 14, 50)
 
 
 @pytest.mark.long

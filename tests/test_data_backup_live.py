@@ -90,7 +90,7 @@ def command(settings: Settings, *words: object) -> subprocess.CompletedProcess:
     )  # fmt: skip
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def urls(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
     """The addresses of the ledger that is backed up and of the one it is restored to."""
     if request.param == "sqlite":

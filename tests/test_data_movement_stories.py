@@ -144,7 +144,7 @@ _stories = count(1)
 
 
 @settings(
-    max_examples=40, deadline=None,
+    max_examples=24, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(STEPS)

@@ -101,7 +101,7 @@ def test_what_commits_while_it_is_read_is_not_taken_for_older(shared: Store, mon
     assert ask(shared, "between", BY_METRIC)[0].cost_micros == 12
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(st.lists(st.sampled_from(STEPS), min_size=3, max_size=14))
 def test_memory_never_shows(shared: Store, steps: list[str]):
     mine, other = new_id(), new_id()

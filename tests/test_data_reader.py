@@ -68,7 +68,7 @@ any_read = given(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @any_read
 def test_any_read_equals_plain_sums(shared: Store, ledger, by, filters, period):
     check_read(shared, ledger, by, filters, period)

@@ -180,7 +180,7 @@ def tell(examples: int, steps: int) -> None:
 
 def test_no_story_tops_up_twice_or_passes_the_ceiling_or_loops() -> None:
     assert SETTINGS.daily_ceiling_micros in CEILINGS
-    tell(50, 25)
+    tell(22, 25)
 
 
 @pytest.mark.long
