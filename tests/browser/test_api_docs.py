@@ -8,8 +8,13 @@ from tests.api_client import new_key
 CALLS = ["GET /usage", "GET /transactions", "GET /balance", "POST /events"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (1280, "light"), (390, "dark"), pytest.param(1280, "dark", marks=pytest.mark.long),
+        pytest.param(390, "light", marks=pytest.mark.long),
+    ],
+)  # fmt: skip
 def test_every_call_is_drawn(live, new_page, axe, scheme, width):
     page = new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.goto(f"{live.url}/api/docs")

@@ -91,6 +91,7 @@ def test_a_notice_is_a_toast_once_in_a_browser_and_stays_in_the_inbox(
     assert axe(foreign) == []
 
 
+@pytest.mark.long  # waits for as long as a toast stays
 def test_a_toast_goes_by_itself_unless_it_is_critical(page: Page, live: Live) -> None:
     go(page, live, USAGE)
     page.wait_for_timeout(QUIET_MS)
