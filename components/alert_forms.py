@@ -1,7 +1,7 @@
 """Forms of the Alerts page, and what an alert would do before it is saved.
 
 The labels are those of the second seed, Usage Alerts. What belongs to another type of alert than
-the chosen one is put out of sight by assets/58-alerts.css; the parser doesn't read it either.
+the chosen one is put out of sight by assets/59-alerts.css; the parser doesn't read it either.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import dash_bootstrap_components as dbc
 
@@ -24,14 +24,14 @@ from components.form_fields import (
     asking_form,
     chosen,
     form_card,
-    posting_button,
     typed,
     typed_long,
     whole_error,
 )
 from components.limit_words import Telling
-from components.links import attributes, icon, link
+from components.links import attributes, link
 from components.notice_words import level_name
+from components.review import Note, ReviewPlace, ReviewView, review
 
 CHANGES = "/alerts/changes"  # where the page's forms are sent
 FORM = "alert"  # what the ids of its fields begin with
@@ -50,7 +50,7 @@ ABSENT = {
     "given up. Whoever runs it sets USAGE_SMS_URL.",
     Channel.WEBHOOK: "No webhook takes alerts yet: add one in Settings.",
 }
-Tone = Literal["plain", "soon"]
+PLACE = ReviewPlace(CHANGES, PATH, FORM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,68 +236,16 @@ def _capital(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewView:
-    """A change before it is made. ``notes``: what it would do, each with its tone.
-
-    ``fields`` are sent by the button beside the account and the version that was shown;
-    ``edit_href``: none where there is no form to go back to. ``tried``: what a backtest found.
-    """
-
-    edit: Edit
-    title: str
-    sentence: str
-    notes: tuple[tuple[str, Tone], ...]
-    fields: Mapping[str, str]
-    account_id: str
-    version: int
-    button: str
-    edit_href: str | None = None
-    tried: Any = None
-
-
-def review(view: ReviewView) -> html.Section:
-    """The rule read back, what it does now, what it would have done, and the button."""
-    sent = {
-        "do": view.edit.value, **view.fields, "account": view.account_id,
-        "version": str(view.version),
-    }  # fmt: skip
-    buttons = html.Div(
-        [
-            posting_button(view.button, CHANGES, sent, is_main=True),
-            link("Change", view.edit_href, "btn") if view.edit_href else None,
-            link("Cancel", PATH, "btn"),
-        ],
-        className="form-buttons",
-    )
-    return form_card(
-        view.title,
-        [
-            html.P(view.sentence, className="confirm-sentence"),
-            *(_note(text, tone) for text, tone in view.notes),
-            buttons,
-            view.tried,
-        ],
-        close_href=PATH,
-        element_id=FORM,
-    )
-
-
-def _note(text: str, tone: Tone) -> html.P:
-    if tone == "plain":
-        return html.P(text, className="review-note")
-    return html.P([icon("warning"), text], className="confirm-note")
-
-
 def removal(rule: AlertRule, name: str, alert_id: str, account_id: str, version: int) -> Any:
     """What has to be confirmed before an alert is removed."""
     kept = "What people were told is kept. Nobody is told of it any more."
-    notes: tuple[tuple[str, Tone], ...] = ((kept, "plain"),)
+    notes: tuple[Note, ...] = ((kept, "plain"),)
     if rule.is_on:
         notes = ((f"{kept} To stop it for a while, pause it instead.", "plain"),)
     return review(
         ReviewView(Edit.REMOVE, f"Remove: {name}", f"Removes the alert “{name}”.", notes,
-                   {"id": alert_id}, account_id, version, "Remove")
+                   {"id": alert_id}, account_id, version, "Remove"),
+        PLACE,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from billing.caps import CapKind, Inbound
 from billing.limit_queries import HARD, OFF, ON, PATH, SOFT, Edit, edit_address
@@ -19,13 +19,13 @@ from components.form_fields import (
     asking_form,
     chosen,
     form_card,
-    posting_button,
     typed,
     whole_error,
 )
 from components.limit_words import CONSEQUENCES, MEANINGS, Telling, cap_name
 from components.limits_page import CHANGES
-from components.links import icon, link
+from components.links import link
+from components.review import ReviewPlace
 
 FORM = "limit"  # what the ids of its fields begin with
 CAMPAIGNS = "limit-campaigns"
@@ -34,7 +34,7 @@ INBOUND_WORDS = {
     Inbound.CONTINUE: "Inbound calls go on when the balance is used up, and may leave a debt",
     Inbound.STOP: "Inbound calls are refused when the balance is used up",
 }
-Tone = Literal["plain", "soon"]
+PLACE = ReviewPlace(CHANGES, PATH, FORM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,55 +178,3 @@ def _form(
 def _typed(view: FormView, name: str, label: str, *, class_name: str, **given: Any) -> html.Div:
     value, error = view.fields.get(name, ""), view.errors.get(name)
     return typed(FORM, name, label, value, error, class_name=class_name, **given)
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewView:
-    """A change before it is made. ``notes``: what it would do, each with its tone.
-
-    ``fields`` are sent by the button beside the account and the version that was shown;
-    ``edit_href``: none where there is no form to go back to. ``tried``: what a backtest found.
-    """
-
-    edit: Edit
-    title: str
-    sentence: str
-    notes: tuple[tuple[str, Tone], ...]
-    fields: Mapping[str, str]
-    account_id: str
-    version: int
-    button: str
-    edit_href: str | None = None
-    tried: Any = None
-
-
-def review(view: ReviewView) -> html.Section:
-    """What will change, what that does now, what it would have done, and the button."""
-    sent = {
-        "do": view.edit.value, **view.fields, "account": view.account_id,
-        "version": str(view.version),
-    }  # fmt: skip
-    return form_card(
-        view.title,
-        [
-            html.P(view.sentence, className="confirm-sentence"),
-            *(_note(text, tone) for text, tone in view.notes),
-            view.tried,
-            html.Div(
-                [
-                    posting_button(view.button, CHANGES, sent, is_main=True),
-                    link("Change", view.edit_href, "btn") if view.edit_href else None,
-                    link("Cancel", PATH, "btn"),
-                ],
-                className="form-buttons",
-            ),
-        ],
-        close_href=PATH,
-        element_id=FORM,
-    )
-
-
-def _note(text: str, tone: Tone) -> html.P:
-    if tone == "plain":
-        return html.P(text, className="review-note")
-    return html.P([icon("warning"), text], className="confirm-note")

@@ -28,16 +28,15 @@ from components import states
 from components.alert_chart import backtest
 from components.alert_forms import (
     ABSENT,
+    PLACE,
     FormView,
-    ReviewView,
-    Tone,
     number_text,
     removal,
-    review,
     rule_form,
 )
 from components.alert_words import now_text, rule_name, sentence
 from components.limit_words import Telling
+from components.review import Note, ReviewView, Tone, review
 from pages._alert_figures import average_of, standing_of, telling_of
 from pages._frame import Visit
 
@@ -63,7 +62,7 @@ def edit_region(visit: Visit, query: AlertsQuery) -> Any:
     if query.is_reviewing:
         query = _with_campaign_id(visit, query)
         try:
-            return review(_review(visit, query, present))
+            return review(_review(visit, query, present), PLACE)
         except InputError as error:
             found = rule_errors(query.fields, lambda text: _plain(visit, text))
             errors = found or {form_field(error.field): error.fix}
@@ -132,7 +131,7 @@ def _review(visit: Visit, query: AlertsQuery, present: AlertView | None) -> Revi
     rule = parse_rule(query.fields, lambda text: _plain(visit, text))
     reading = visit.desk.alerts.preview(visit.scope, rule)
     tried = visit.desk.alerts.backtest(visit.scope, rule)
-    notes: list[tuple[str, Tone]] = []
+    notes: list[Note] = []
     if rule.level.action:
         notes.append((f"It carries what to do: “{rule.level.action}”.", "plain"))
     is_now = is_beyond(rule, reading)
@@ -156,10 +155,10 @@ def _goes_on(present: AlertView, rule: AlertRule) -> bool:
     return present.phase is Phase.ALARM and present.alert.rule.family == rule.family
 
 
-def _warnings(visit: Visit, rule: AlertRule, telling: Telling) -> list[tuple[str, Tone]]:
+def _warnings(visit: Visit, rule: AlertRule, telling: Telling) -> list[Note]:
     """What keeps an alert from reaching people, or from ever firing."""
     channels = standing_of(visit).channels
-    found: list[tuple[str, Tone]] = [
+    found: list[Note] = [
         (ABSENT[each], "soon") for each in rule.channels if each in ABSENT and each not in channels
     ]
     kind, campaign = rule.scope

@@ -38,12 +38,12 @@ from components.limit_words import (
     stands_still,
     until_text,
 )
+from components.review import Note, ReviewView, review
 from pages._frame import Visit
 from pages._telling import telling_of
 
 AMOUNT_EXAMPLE = 5_000  # grouped in every locale, so that one sees how it is written
 ROLE_REFUSED = "Limits are for the owner to change."
-Note = tuple[str, limit_forms.Tone]
 
 
 def edit_region(visit: Visit, query: LimitsQuery) -> Any:
@@ -133,11 +133,11 @@ def _local(instant: datetime, zone_name: str) -> str:
 # --- reviews -----------------------------------------------------------------------------------
 def _review(visit: Visit, query: LimitsQuery) -> Any:
     if query.edit is Edit.OVERRIDE:
-        return limit_forms.review(_override_review(visit, query))
-    return limit_forms.review(_change_review(visit, query))
+        return review(_override_review(visit, query), limit_forms.PLACE)
+    return review(_change_review(visit, query), limit_forms.PLACE)
 
 
-def _change_review(visit: Visit, query: LimitsQuery) -> limit_forms.ReviewView:
+def _change_review(visit: Visit, query: LimitsQuery) -> ReviewView:
     standing, telling, edit = visit.limit_standing, _telling(visit), query.edit
     assert edit is not None, "asked for only then"
     wanted = changed_limits(edit, query.fields, standing.limits, lambda text: _plain(visit, text))
@@ -154,7 +154,7 @@ def _change_review(visit: Visit, query: LimitsQuery) -> limit_forms.ReviewView:
     notes = list(_effect_notes(effect, telling))
     if not known:
         notes.append((f"No usage names the campaign “{query.campaign}” yet: check its id.", "soon"))
-    return limit_forms.ReviewView(
+    return ReviewView(
         edit, title, sentence, tuple(notes), query.fields, visit.account.id,
         standing.limits.version, button, _back(query),
         backtest(tried, telling) if tried else None,
@@ -221,7 +221,7 @@ def _effect_notes(effect: Effect, telling: Telling) -> list[Note]:
     return notes
 
 
-def _override_review(visit: Visit, query: LimitsQuery) -> limit_forms.ReviewView:
+def _override_review(visit: Visit, query: LimitsQuery) -> ReviewView:
     telling, limits = _telling(visit), visit.limit_standing.limits
     asked = parse_override(query.fields, visit.account.zones, lambda text: _plain(visit, text))
     pause = visit.desk.limits.pause(visit.scope, asked.pause_id)
@@ -238,7 +238,7 @@ def _override_review(visit: Visit, query: LimitsQuery) -> limit_forms.ReviewView
         f"{stands_still(pause, telling)} may go over the limit until "
         f"{telling.at(asked.ends_at)}{most}."
     )
-    return limit_forms.ReviewView(
+    return ReviewView(
         Edit.OVERRIDE, f"Override: {name}", sentence,
         ((f"Reason: “{asked.reason.strip()}”", "plain"),), query.fields, visit.account.id,
         limits.version, "Override", _back(query),

@@ -1,12 +1,7 @@
 """kill -9 of a real server at each phase of an alert: one mail a recipient, never a second SMS."""
 
-import os
-import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import httpx
@@ -21,12 +16,13 @@ from data.installation import Installation, open_installation
 from data.notices.claims import CLAIM
 from data.phases import INGEST_PHASES, NOTICE_PHASES
 from data.proof.verify import verify
-from tests import forked, notice_crash
+from tests import notice_crash
 from tests.api_client import BATCH, new_key, sms
 from tests.live import NOW, open_filled
 from tests.mail_server import mail_server
 from tests.notice_crash import settings_of
 from tests.receivers import receiving
+from tests.served import served
 
 PATIENCE_SECONDS = 60
 RECIPIENTS = ("owner@acme.example", "billing@acme.example")
@@ -37,38 +33,6 @@ PHASES = [
     *(pytest.param(each, marks=pytest.mark.long) for each in (*INGEST_PHASES, NOTICE_PHASES[0])),
     NOTICE_PHASES[1],
 ]  # fmt: skip
-
-
-@contextmanager
-def server(folder: Path, phase: str, *ports: int) -> Iterator[tuple[str, BaseProcess]]:
-    """A server process that answers; ended at the end if it still runs."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    told = folder / "told"
-    process = forked.start(
-        notice_crash.main, folder, port, phase, *ports, environment={**os.environ}, told=told
-    )
-    url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    try:
-        while not _answers(url):
-            assert process.is_alive(), told.read_text()
-            assert time.monotonic() < deadline, "the server does not answer"
-            time.sleep(0.05)
-        yield url, process
-    finally:
-        if process.is_alive():
-            process.terminate()
-        process.join(PATIENCE_SECONDS)
-        assert process.exitcode is not None
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/healthz", timeout=2).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def add_rule(installation: Installation) -> None:
@@ -118,7 +82,7 @@ def test_whenever_it_dies_each_recipient_has_one_mail_and_at_most_one_sms(
         add_rule(installation)
         key, _ = new_key(installation, "acme")
         installation.close()
-        with server(tmp_path, phase, *ports) as (url, process):
+        with served(notice_crash.main, tmp_path, phase, *ports) as (url, process):
             charge(url, key)
             process.join(PATIENCE_SECONDS)
         assert process.exitcode == -9, (tmp_path / "told").read_text()
@@ -126,7 +90,7 @@ def test_whenever_it_dies_each_recipient_has_one_mail_and_at_most_one_sms(
         (tmp_path / "clock").write_text((NOW + 2 * CLAIM).isoformat())
         installation = open_installation(settings_of(tmp_path, *ports), is_demo=True)
         try:
-            with server(tmp_path, "none", *ports) as (url, _):
+            with served(notice_crash.main, tmp_path, "none", *ports) as (url, _):
                 charge(url, key)
                 deadline = time.monotonic() + PATIENCE_SECONDS
                 while set(sends(installation).values()) - {"sent", "unknown"} or not sends(

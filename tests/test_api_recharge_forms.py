@@ -8,9 +8,9 @@ import pytest
 
 from billing.access import AccountScope, Role
 from billing.recharges import RechargeSettings
-from data.access.people import add_membership, add_person
 from data.accounts import read_account
-from tests.live import NOW, OTHER, OWNER, PASSWORD, QUICK, SUPPORT, Live, LiveServer
+from tests.extra_people import add_people
+from tests.live import NOW, OTHER, OWNER, SUPPORT, Live, LiveServer
 from tests.web_client import WebClient
 
 ADMIN, MANAGER = "admin@usage.example", "manager@acme.example"
@@ -24,9 +24,7 @@ FORM = {
 @pytest.fixture(scope="module")
 def server(server: LiveServer) -> LiveServer:
     with server.installation.database.write() as connection:
-        for email, account_id, role in ((ADMIN, "*", Role.ADMIN), (MANAGER, "acme", Role.MANAGER)):
-            added = add_person(connection, email, role.value, PASSWORD, NOW, passwords=QUICK)
-            add_membership(connection, added.person.id, account_id, role)
+        add_people(connection, (ADMIN, "*", Role.ADMIN), (MANAGER, "acme", Role.MANAGER))
     return server
 
 

@@ -1,13 +1,8 @@
 """kill -9 of a real server while events come in: what was acknowledged is there, once."""
 
-import os
 import signal
-import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import httpx
@@ -17,10 +12,11 @@ from sqlalchemy import text
 from data.installation import open_installation
 from data.phases import INGEST_PHASES, SYNC_PHASES
 from data.proof.verify import verify
-from tests import forked, ingest_crash
+from tests import ingest_crash
 from tests.api_client import BATCH, call, new_key, sms
 from tests.ingest_crash import settings_of
 from tests.live import open_filled
+from tests.served import served
 
 PATIENCE_SECONDS = 60
 PAUSE_SECONDS = 0.25  # so that analytics sync more than once meanwhile
@@ -34,38 +30,6 @@ KILLS = [
     *(pytest.param(phase, 1, marks=pytest.mark.long) for phase in INGEST_PHASES),
     *(pytest.param(phase, 2, marks=pytest.mark.long) for phase in SYNC_PHASES[:-1]),
 ]
-
-
-@contextmanager
-def server(folder: Path, phase: str, nth: int) -> Iterator[tuple[str, BaseProcess]]:
-    """A server process that answers; killed at the end if it still runs."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    told = folder / "told"
-    process = forked.start(
-        ingest_crash.main, folder, port, phase, nth, environment={**os.environ}, told=told
-    )
-    url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    try:
-        while not answers(url):
-            assert process.is_alive(), told.read_text()
-            assert time.monotonic() < deadline, "the server does not answer"
-            time.sleep(0.05)
-        yield url, process
-    finally:
-        if process.is_alive():
-            process.terminate()
-        process.join(PATIENCE_SECONDS)
-        assert process.exitcode is not None
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/healthz", timeout=2).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def events(count: int) -> list[list[dict]]:
@@ -137,14 +101,14 @@ def test_every_acknowledged_event_is_there_once(tmp_path: Path, phase: str, nth:
     key = filled(folder)
     batches = events(BATCHES)
     sent = {each["id"] for batch in batches for each in batch}
-    with server(folder, phase, nth) as (url, process):
+    with served(ingest_crash.main, folder, phase, nth) as (url, process):
         acknowledged = send_until_it_breaks(url, key, batches, PAUSE_SECONDS)
         process.join(PATIENCE_SECONDS)
         assert process.exitcode == -signal.SIGKILL
     assert phase in (folder / "phases").read_text().split()
     before = stored(folder)
     assert acknowledged <= set(before), len(acknowledged - set(before))
-    with server(folder, "none", 1) as (url, process):
+    with served(ingest_crash.main, folder, "none", 1) as (url, process):
         assert send_until_it_breaks(url, key, batches) == sent, "a retry takes the rest"
     after = stored(folder)
     assert set(after) == sent

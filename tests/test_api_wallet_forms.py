@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 
 from billing.access import Role
 from data import tables as t
-from data.access.people import add_membership, add_person
-from tests.live import NOW, OTHER, OWNER, PASSWORD, QUICK, SUPPORT, Live, LiveServer
+from tests.extra_people import add_people
+from tests.live import OTHER, OWNER, SUPPORT, Live, LiveServer
 from tests.web_client import WebClient
 
 ADMIN, MANAGER = "admin@usage.example", "manager@acme.example"
@@ -22,9 +22,7 @@ GRANT = {"do": "grant", "amount": "900", "reason": "why", "account": "acme"}
 @pytest.fixture(scope="module")
 def server(server: LiveServer) -> LiveServer:
     with server.installation.database.write() as connection:
-        for email, account_id, role in ((ADMIN, "*", Role.ADMIN), (MANAGER, "acme", Role.MANAGER)):
-            added = add_person(connection, email, role.value, PASSWORD, NOW, passwords=QUICK)
-            add_membership(connection, added.person.id, account_id, role)
+        add_people(connection, (ADMIN, "*", Role.ADMIN), (MANAGER, "acme", Role.MANAGER))
     return server
 
 

@@ -31,10 +31,11 @@ from billing.alerts import (
 )
 from billing.periods import Period
 from components import alerts_page
-from components.alert_forms import ABSENT, FormView, ReviewView, number_text, review, rule_form
+from components.alert_forms import ABSENT, PLACE, FormView, number_text, rule_form
 from components.alert_words import Average, now_text, rule_name, sentence
 from components.level_bar import level_bar
 from components.limit_words import Telling
+from components.review import ReviewView, review
 from tests.components_reading import hrefs, of_kind, walk, with_class, words
 
 NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
@@ -325,7 +326,8 @@ def test_numbers_are_written_in_one_way_to_read_them(value: str, locale: str, te
 def test_a_review_sends_what_was_typed_with_the_version_that_was_shown() -> None:
     made = review(
         ReviewView(Edit.CHANGE, "Edit", "When…", (("So now.", "soon"), ("Kept.", "plain")),
-                   {"id": "a1", "threshold": "5"}, "acme", 3, "Save Alert", "/billing/alerts?x")
+                   {"id": "a1", "threshold": "5"}, "acme", 3, "Save Alert", "/billing/alerts?x"),
+        PLACE,
     )  # fmt: skip
     (button,) = of_kind(made, "Button")
     sent = {name: value for name, value in vars(button).items() if name.startswith("data-")}

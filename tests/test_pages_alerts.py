@@ -12,10 +12,10 @@ from billing.access import AccountScope, Role
 from billing.alert_standing import AlertStanding
 from billing.alert_steps import Phase
 from billing.alerts import AlertKind, AlertRule, Channel, Level, Span, Threshold, Unit
-from data.access.people import add_membership, add_person
 from data.accounts import read_account
 from tests.api_client import ApiClient, sms
-from tests.live import FREE, NOW, OTHER, OWNER, PASSWORD, QUICK, SUPPORT, Live, LiveServer
+from tests.extra_people import add_people
+from tests.live import FREE, NOW, OTHER, OWNER, SUPPORT, Live, LiveServer
 from tests.notices import leave
 from tests.stream_ear import listening, wait_for
 from tests.web_client import WebClient
@@ -33,11 +33,10 @@ DAILY = AlertRule(AlertKind.USAGE, Threshold(Unit.MONEY, 6_000_000), span=Span.D
 @pytest.fixture(scope="module")
 def server(server: LiveServer) -> LiveServer:
     with server.installation.database.write() as connection:
-        for email, account_id, role in (
+        add_people(
+            connection,
             (ADMIN, "*", Role.ADMIN), (MANAGER, "acme", Role.MANAGER),
-        ):  # fmt: skip
-            added = add_person(connection, email, role.value, PASSWORD, NOW, passwords=QUICK)
-            add_membership(connection, added.person.id, account_id, role)
+        )  # fmt: skip
     return server
 
 
@@ -239,7 +238,12 @@ def test_a_test_is_sent_marked_and_its_tries_are_shown(live, clients):
     ]  # fmt: skip
     opened = page(owner, notice=notice.id)
     assert f"Email to {OWNER}" in opened
-    assert "Not tried yet" in opened
+    # The leader may have looked by now: mail isn't set up on this server, and it says so.
+    assert (
+        "Not tried yet" in opened
+        or "isn&#x27;t set up here" in opened
+        or ("isn't set up here" in opened)
+    )
     newest = page(owner, cursor="nonsense")
     assert newest.count("Email: waiting") == 1, "a cursor that is none is the first page's"
 

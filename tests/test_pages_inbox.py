@@ -15,6 +15,7 @@ from billing.alerts import Channel, Level, Target
 from billing.notices import NoticeKind
 from data import tables as t
 from data.access.people import add_membership, add_person
+from tests.extra_people import add_people
 from tests.live import FREE, NOW, OTHER, OWNER, PASSWORD, QUICK, SUPPORT, Live, LiveServer
 from tests.notices import leave, leave_trouble
 from tests.stream_ear import add, listening, post, wait_for
@@ -30,11 +31,10 @@ _tests = count()
 @pytest.fixture(scope="module")
 def server(server: LiveServer) -> LiveServer:
     with server.installation.database.write() as connection:
-        for email, account_id, role in (
+        add_people(
+            connection,
             (ADMIN, "*", Role.ADMIN), (MANAGER, "acme", Role.MANAGER),
-        ):  # fmt: skip
-            added = add_person(connection, email, role.value, PASSWORD, NOW, passwords=QUICK)
-            add_membership(connection, added.person.id, account_id, role)
+        )  # fmt: skip
     return server
 
 

@@ -11,9 +11,9 @@ from billing.access import AccountScope, Role
 from billing.caps import CapKind
 from billing.limit_standing import LimitStanding
 from billing.plans import Plan
-from data.access.people import add_membership, add_person
 from data.accounts import NewAccount, add_account, read_account
-from tests.live import FREE, NOW, OTHER, OWNER, PASSWORD, QUICK, SUPPORT, Live, LiveServer
+from tests.extra_people import add_people
+from tests.live import FREE, NOW, OTHER, OWNER, SUPPORT, Live, LiveServer
 from tests.stream_ear import listening, place, wait_for
 from tests.web_client import WebClient
 
@@ -30,12 +30,11 @@ def server(server: LiveServer) -> LiveServer:
             NewAccount("sandpit", "Sandpit", Plan.GROWTH, "USD", "UTC", environment="development"),
             NOW,
         )
-        for email, account_id, role in (
+        add_people(
+            connection,
             (ADMIN, "*", Role.ADMIN), (MANAGER, "acme", Role.MANAGER), (CODER, "sandpit",
              Role.OWNER),
-        ):  # fmt: skip
-            added = add_person(connection, email, role.value, PASSWORD, NOW, passwords=QUICK)
-            add_membership(connection, added.person.id, account_id, role)
+        )  # fmt: skip
     return server
 
 

@@ -14,9 +14,9 @@ from api.left import COOKIE
 from billing.access import Role
 from billing.webhooks import Endpoint
 from data import tables as t
-from data.access.people import add_membership, add_person
 from data.webhooks.endpoints import read_endpoints
-from tests.live import FREE, NOW, OTHER, OWNER, PASSWORD, QUICK, SUPPORT, Live, LiveServer
+from tests.extra_people import add_people
+from tests.live import FREE, NOW, OTHER, OWNER, SUPPORT, Live, LiveServer
 from tests.receivers import Receiver, receiving
 from tests.stream_ear import listening, wait_for
 from tests.web_client import WebClient
@@ -30,12 +30,11 @@ def server(server: LiveServer) -> LiveServer:
     settings = server.installation.settings  # which nothing has looked at yet
     object.__setattr__(settings, "allow_private_webhooks", True)
     with server.installation.database.write() as connection:
-        for email, account_id, role in (
+        add_people(
+            connection,
             (ADMIN, "*", Role.ADMIN), (MANAGER, "acme", Role.MANAGER), (PARTNER, "acme",
              Role.OWNER),
-        ):  # fmt: skip
-            added = add_person(connection, email, role.value, PASSWORD, NOW, passwords=QUICK)
-            add_membership(connection, added.person.id, account_id, role)
+        )  # fmt: skip
     return server
 
 
